@@ -1,0 +1,138 @@
+"""Files that are whole or absent, on disk or behind any fsspec URL.
+
+On disk a file is written under a temporary name, flushed to the device and renamed. Object stores publish an
+object when its upload ends, so there the write itself is atomic.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from audiobuff_core.errors import DataMissing, OutputNotWritable
+
+
+def is_local(url: str) -> bool:
+    """Whether `url` is a path of this machine."""
+    return "://" not in url or url.startswith("file://")
+
+
+def local_path(url: str) -> Path:
+    """The path behind a local `url`."""
+    return Path(url.removeprefix("file://"))
+
+
+def join(root: str, *parts: str) -> str:
+    """`root` and `parts` joined by slashes; refuses parts that leave the root.
+
+    Raises:
+        ValueError: a part is absolute or climbs with `..`.
+    """
+    for part in parts:
+        if part.startswith("/") or ".." in part.split("/"):
+            raise ValueError(f"Path part {part!r} leaves its root {root!r}: use a relative path without '..'")
+    return "/".join([root.rstrip("/"), *parts])
+
+
+@contextmanager
+def atomic_path(destination: str | Path) -> Iterator[Path]:
+    """A temporary path beside local `destination`, renamed to it when the block ends without an error.
+
+    The temporary name keeps the suffix, as libraries choose formats by it.
+
+    Raises:
+        OutputNotWritable: the folder can't be made or written, or the disk is full.
+    """
+    final = Path(destination)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{final.stem}-", suffix=f".part{final.suffix}", dir=final.parent)
+        os.close(handle)
+    except OSError as error:
+        raise OutputNotWritable(f"Can't write {final}: {error.strerror or error}. Choose another place.") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(final)
+        _sync_folder(final.parent)
+    except OSError as error:
+        if isinstance(error, OutputNotWritable) or error.errno is None:
+            raise
+        raise OutputNotWritable(
+            f"Can't write {final}: {error.strerror}. Free space or choose another place."
+        ) from error
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(url: str | Path, data: bytes) -> None:
+    """Write `data` to a path or fsspec URL, whole or not at all."""
+    address = str(url)
+    if is_local(address):
+        with atomic_path(local_path(address)) as temporary:
+            temporary.write_bytes(data)
+        return
+    filesystem, path = fsspec.core.url_to_fs(address)
+    filesystem.pipe_file(path, data)
+
+
+def read_bytes(url: str | Path) -> bytes:
+    """The bytes at a path or fsspec URL.
+
+    Raises:
+        DataMissing: there is nothing there.
+    """
+    filesystem, path = fsspec.core.url_to_fs(str(url))
+    try:
+        return bytes(filesystem.cat_file(path))
+    except FileNotFoundError as error:
+        raise DataMissing(f"Nothing at {url}: an earlier step should have written it. Run that step again.") from error
+
+
+def exists(url: str | Path) -> bool:
+    """Whether a file, object or folder is at `url`."""
+    filesystem, path = fsspec.core.url_to_fs(str(url))
+    return bool(filesystem.exists(path))
+
+
+def write_json(url: str | Path, value: Any) -> None:  # noqa: ANN401
+    """Write `value` as indented, key-sorted JSON; NaN is refused."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_bytes(url, (text + "\n").encode())
+
+
+def read_json(url: str | Path) -> Any:  # noqa: ANN401
+    """The JSON value at `url`.
+
+    Raises:
+        DataMissing: there is nothing there, or it is no JSON.
+    """
+    try:
+        return json.loads(read_bytes(url))
+    except json.JSONDecodeError as error:
+        raise DataMissing(
+            f"{url} is not whole JSON ({error}): delete it and run the step that writes it again."
+        ) from error
