@@ -2,14 +2,17 @@
 
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from audiobuff_core.audio.waveform import Waveform
-from audiobuff_core.codecs.frames import FrameSequence
+
+if TYPE_CHECKING:  # the identities below are read where torch is not loaded
+    from torch import Tensor
+
+    from audiobuff_core.codecs.frames import FrameSequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +51,19 @@ class Codec(Protocol):
     @property
     def frame_rate(self) -> Fraction: ...  # noqa: D102
 
-    def encode(self, waveform: Waveform) -> FrameSequence:
+    def encode(self, waveform: Waveform) -> "FrameSequence":
         """Latents [channels, frames, latent_dim] of `waveform`."""
         ...
 
-    def decode(self, frames: FrameSequence, num_samples: int) -> Waveform:
+    def decode(self, frames: "FrameSequence", num_samples: int) -> Waveform:
         """Audio at the codec's rate, exactly `num_samples` long."""
         ...
 
-    def to_stored(self, values: Tensor) -> NDArray[np.generic]:
+    def to_stored(self, values: "Tensor") -> NDArray[np.generic]:
         """Latents [..., latent_dim] as they go to disk: integer codes or float16."""
         ...
 
-    def from_stored(self, stored: NDArray[np.generic]) -> Tensor:
+    def from_stored(self, stored: NDArray[np.generic]) -> "Tensor":
         """The float32 latents [..., latent_dim] of what `to_stored` gave."""
         ...
 
@@ -77,14 +80,14 @@ class FeatureEncoder(Protocol):
     @property
     def frame_rate(self) -> Fraction: ...  # noqa: D102
 
-    def encode(self, waveform: Waveform) -> FrameSequence:
+    def encode(self, waveform: Waveform) -> "FrameSequence":
         """Features [1, frames, feature_dim] of `waveform`."""
         ...
 
-    def to_stored(self, values: Tensor) -> NDArray[np.generic]:
+    def to_stored(self, values: "Tensor") -> NDArray[np.generic]:
         """Features [..., feature_dim] as they go to disk."""
         ...
 
-    def from_stored(self, stored: NDArray[np.generic]) -> Tensor:
+    def from_stored(self, stored: NDArray[np.generic]) -> "Tensor":
         """The float32 features of what `to_stored` gave."""
         ...
