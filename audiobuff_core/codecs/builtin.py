@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.codecs.frames import FrameSequence
 from audiobuff_core.codecs.mdct import inverse_mdct, mdct, num_mdct_frames
@@ -47,8 +48,6 @@ class MdctCodec:
 
     def encode(self, waveform: Waveform) -> FrameSequence:
         """Latents [channels, ceil(n / 512) + 1, 512] of `waveform`, brought to 44.1 kHz (`n` samples) first."""
-        from audiobuff_core.audio.resample import resample
-
         samples = torch.from_numpy(resample(waveform, self.sample_rate).samples)
         return FrameSequence(compand(mdct(samples, self.hop_length)), self.frame_rate)
 
