@@ -73,7 +73,7 @@ def _from_readme(path: Path) -> dict[str, Source]:
 
 
 def _folded(name: str) -> str:
-    return "loop_3d_printer" if name == "loop_3dprinter" else re.sub(r"_(\d+)$", r"\1", name)
+    return "loop_3d_printer" if name == "loop_3dprinter" else re.sub(r"_(\d)$", r"\1", name)
 
 
 def encode(samples: NDArray[np.float64]) -> bytes:
