@@ -1,0 +1,59 @@
+"""Missing pieces: lost packets and longer gaps."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiobuff_core.degradation.ranges import Parameters
+
+Samples = NDArray[np.float64]
+
+
+def apply(samples: Samples, sample_rate: int, parameters: Parameters, generator: np.random.Generator) -> Samples:
+    """`samples` [channels, samples] with pieces set to exact zeros in all channels at once.
+
+    Mode `packets`: of the packets of `packet_ms` a share `lost_share`, to the nearest packet, is lost in bursts of
+    `mean_burst` on average and `longest_burst` at most. Mode `gaps`: `num_gaps` apart gaps of `gap_seconds` each,
+    shortened where they would take more than `most_share` of the track.
+    """
+    if parameters["mode"] == "packets":
+        packet = max(1, round(float(parameters["packet_ms"]) / 1000.0 * sample_rate))
+        num_packets = -(-samples.shape[1] // packet)
+        lost = np.repeat(lost_packets(num_packets, parameters, generator), packet)[: samples.shape[1]]
+    else:
+        lost = _gap_mask(samples.shape[1], sample_rate, parameters, generator)
+    damaged = samples.copy()
+    damaged[:, lost] = 0.0
+    return damaged
+
+
+def lost_packets(num_packets: int, parameters: Parameters, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Which of `num_packets` packets are lost: exactly the wanted share, in bursts with packets between them."""
+    num_lost = round(float(parameters["lost_share"]) * num_packets)
+    bursts: list[int] = []
+    while sum(bursts) < num_lost:
+        burst = min(int(generator.geometric(1.0 / float(parameters["mean_burst"]))), int(parameters["longest_burst"]))
+        bursts.append(min(burst, num_lost - sum(bursts)))
+    num_kept = num_packets - num_lost
+    lost = np.zeros(num_packets, dtype=np.bool_)
+    # Each burst stands before a different kept packet, or after the last one.
+    slots = np.sort(generator.choice(num_kept + 1, min(len(bursts), num_kept + 1), replace=False))
+    done = 0
+    for slot, burst in zip(slots, bursts, strict=False):
+        lost[slot + done : slot + done + burst] = True
+        done += burst
+    return lost
+
+
+def _gap_mask(
+    num_samples: int, sample_rate: int, parameters: Parameters, generator: np.random.Generator
+) -> NDArray[np.bool_]:
+    num_gaps = int(parameters["num_gaps"])
+    most_samples = int(float(parameters["most_share"]) * num_samples / num_gaps)
+    gap_samples = min(round(float(parameters["gap_seconds"]) * sample_rate), most_samples)
+    # Sorted places in what is left when the gaps are taken out: gaps can't overlap.
+    starts = np.sort(generator.integers(0, num_samples - num_gaps * gap_samples + 1, num_gaps))
+    lost = np.zeros(num_samples, dtype=np.bool_)
+    for index, start in enumerate(starts):
+        first = int(start) + index * gap_samples
+        lost[first : first + gap_samples] = True
+    return lost
