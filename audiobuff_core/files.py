@@ -136,3 +136,20 @@ def read_json(url: str | Path) -> Any:  # noqa: ANN401
         raise DataMissing(
             f"{url} is not whole JSON ({error}): delete it and run the step that writes it again."
         ) from error
+
+
+def require_writable(destination: str | Path) -> None:
+    """Make the folder of local `destination` and try to write in it, before long work begins.
+
+    Raises:
+        OutputNotWritable: it can't be made or written.
+    """
+    folder = Path(destination).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputNotWritable(
+            f"Can't write {destination}: {error.strerror or error}. Free space or choose another place."
+        ) from error

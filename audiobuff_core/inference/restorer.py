@@ -1,0 +1,136 @@
+"""Audio in, repaired audio out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from audiobuff_core.audio.loudness import level_gain
+from audiobuff_core.audio.resample import resample
+from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.codecs.frames import FrameSequence
+from audiobuff_core.codecs.protocols import Codec, FeatureEncoder
+from audiobuff_core.codecs.registry import load_codec, load_feature_encoder
+from audiobuff_core.data.dataset import Stretch
+from audiobuff_core.errors import InvalidConfig, StoreMismatch
+from audiobuff_core.flow.guidance import GuidedField
+from audiobuff_core.flow.solver import SolverMethod, integrate, time_grid
+from audiobuff_core.flow.source import make_source
+from audiobuff_core.inference.windows import Conditions, WindowedField
+from audiobuff_core.models.precision import Precision
+from audiobuff_core.models.schema import LoadedModel, load_model
+from audiobuff_core.seeding import torch_generator
+
+
+class Restorer:
+    """A trained network with the encoders it was trained on.
+
+    Attributes:
+        codec: of the target latents.
+        identity: facts for a report: `checkpoint_sha256`, `encoders`, `snapshot_digest`, `profile`, `parameters`.
+    """
+
+    def __init__(self, loaded: LoadedModel, *, device: str = "cpu", precision: Precision = "auto") -> None:
+        """Load the encoders that `loaded` names.
+
+        Raises:
+            StoreMismatch: an encoder here is not the one of the training.
+        """
+        self.device, self.precision = torch.device(device), precision
+        self.model = loaded.model.to(self.device)
+        self.standardisers, self.meta = loaded.standardisers, loaded.meta
+        names = loaded.meta["encoders"]
+        self.codec: Codec = load_codec(names["codec"])
+        self.structure: FeatureEncoder = load_feature_encoder("structure", names["structure"])
+        self.semantic: FeatureEncoder = load_feature_encoder("semantic", names["semantic"])
+        for stream, encoder in (("target", self.codec), ("structure", self.structure), ("semantic", self.semantic)):
+            if encoder.identity.as_dict() != loaded.meta["identities"][stream]:
+                raise StoreMismatch(
+                    f"The {stream} encoder here is {encoder.identity.as_dict()}, the model was trained with "
+                    f"{loaded.meta['identities'][stream]}: install that one or train anew"
+                )
+        self.identity: dict[str, Any] = {
+            "checkpoint_sha256": loaded.content_hash,
+            "encoders": loaded.meta["identities"],
+            "snapshot_digest": loaded.meta["snapshot_digest"],
+            "profile": loaded.meta["profile"],
+            "parameters": self.model.num_parameters(),
+        }
+
+    @classmethod
+    def load(cls, place: str, *, device: str = "cpu", precision: Precision = "auto") -> "Restorer":
+        """The restorer of an export folder or of a `.pt` checkpoint file (its averaged weights)."""
+        return cls(load_model(place), device=device, precision=precision)
+
+    def restore(
+        self,
+        waveform: Waveform,
+        *,
+        steps: int | None = None,
+        tau: float | None = None,
+        cfg: float = 1.0,
+        method: SolverMethod = "euler",
+        seed: int = 1337,
+        on_step: Callable[[int], None] | None = None,
+    ) -> Waveform:
+        """`waveform` as the network hears it undamaged: the same rate, channels and number of samples.
+
+        Nothing of the input is copied into the output.
+
+        Args:
+            waveform: the damaged recording.
+            steps: solver steps; None takes the number the model recommends. 1 is its prediction, more refine it.
+            tau: share of noise in the source, 0 to 1; None takes the model's own.
+            cfg: guidance scale of the side streams, neutral at 1.
+            method: euler, midpoint or heun.
+            seed: of the noise, drawn once for the whole track and shared by its channels.
+            on_step: called with the number of finished solver steps.
+
+        Raises:
+            InvalidConfig: an option out of its range.
+        """
+        steps = self.meta["inference"]["steps"] if steps is None else steps
+        tau = self.meta["inference"]["tau"] if tau is None else tau
+        if steps < 1 or not 0 <= tau <= 1:
+            raise InvalidConfig(f"{steps} steps, tau {tau}: expected at least 1 step and tau from 0 to 1")
+        gain = level_gain(waveform)
+        levelled = waveform.scaled(gain)
+        conditions = self._conditions(levelled, tau)
+        field = WindowedField(
+            self.model,
+            conditions,
+            window_frames=self.meta["inference"]["window_frames"],
+            overlap_frames=self.meta["inference"]["window_frames"] // 4,
+            precision=self.precision,
+            device=self.device,
+        )
+        damaged = conditions.damaged
+        noise = torch.randn(damaged.shape[1:], generator=torch_generator("restore", seed)).expand_as(damaged)
+        x_0 = make_source(self.meta["source"], damaged, noise, torch.full((damaged.shape[0],), tau))
+        guided = GuidedField(field, field, cfg)
+        x_1 = integrate(guided, x_0, time_grid(steps), method=method, on_step=on_step)
+        return self._to_audio(x_1, waveform, gain)
+
+    def _conditions(self, levelled: Waveform, tau: float) -> Conditions:
+        latents = self.codec.encode(levelled)
+        return Conditions(
+            damaged=self.standardisers["target"].to_standard(latents.values),
+            frame_rate=float(latents.rate),
+            structure=self._side("structure", self.structure.encode(levelled)),
+            semantic=self._side("semantic", self.semantic.encode(levelled)),
+            tau=tau,
+        )
+
+    def _side(self, stream: str, frames: FrameSequence) -> Stretch:
+        values = self.standardisers[stream].to_standard(frames.values[0])
+        return Stretch(values[frames.mask], frames.times()[frames.mask])
+
+    def _to_audio(self, x_1: torch.Tensor, like: Waveform, gain: float) -> Waveform:
+        latents = FrameSequence(self.standardisers["target"].from_standard(x_1), self.codec.frame_rate)
+        # Rounding up keeps the last samples when the rate comes back down.
+        num_samples = -(-like.num_samples * self.codec.sample_rate // like.sample_rate)
+        decoded = resample(self.codec.decode(latents, num_samples), like.sample_rate).samples[:, : like.num_samples]
+        missing = like.num_samples - decoded.shape[1]
+        if missing:
+            decoded = torch.nn.functional.pad(torch.from_numpy(decoded), (0, missing)).numpy()
+        return Waveform(decoded, like.sample_rate).scaled(1 / gain)

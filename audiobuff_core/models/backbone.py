@@ -1,0 +1,98 @@
+"""The diffusion transformer that predicts the flow's velocity."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from audiobuff_core.models.block import DiTBlock
+from audiobuff_core.models.conditioning import Tokens
+from audiobuff_core.models.modulation import Modulation, StepEmbedding, modulate
+from audiobuff_core.models.rotary import rotary_angles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackboneConfig:
+    """Sizes of the network; none depends on the width of the latents.
+
+    Attributes:
+        latent_dim: width of a target latent frame.
+        d_model: width of the residual stream, a multiple of twice `n_heads`.
+        n_heads: attention heads.
+        depth: number of blocks.
+        hidden_dim: inner width of the gated MLP.
+        kernel_frames: reach of the convolutions, odd.
+    """
+
+    latent_dim: int
+    d_model: int = 1024
+    n_heads: int = 16
+    depth: int = 12
+    hidden_dim: int = 2816
+    kernel_frames: int = 5
+
+
+class GatedHead(nn.Module):
+    """From the residual stream to a velocity `sigmoid(g) (a x_t + b damaged + c)`, elementwise.
+
+    A stream narrower than the latent cannot carry every coefficient's detail; the three fields let it steer the
+    detail that `x_t` and `damaged` already have. All zero at the start: the network begins by changing nothing.
+    """
+
+    def __init__(self, d_model: int, latent_dim: int) -> None:
+        """Make the projection, zero-initialised."""
+        super().__init__()
+        self.fields = nn.Linear(d_model, 4 * latent_dim)
+        nn.init.zeros_(self.fields.weight)
+        nn.init.zeros_(self.fields.bias)
+
+    def forward(
+        self,
+        stream: Float[Tensor, "batch frames d_model"],
+        x_t: Float[Tensor, "batch frames latent"],
+        damaged: Float[Tensor, "batch frames latent"],
+    ) -> Float[Tensor, "batch frames latent"]:
+        """The velocity in float32."""
+        from_x_t, from_damaged, free, gate = self.fields(stream).float().chunk(4, dim=-1)
+        return torch.sigmoid(gate) * (from_x_t * x_t + from_damaged * damaged + free)  # type: ignore[no-any-return]
+
+
+class Backbone(nn.Module):
+    """DiT (Peebles & Xie 2023): blocks on the target's frames, fused with the side streams, and the gated head."""
+
+    def __init__(self, config: BackboneConfig) -> None:
+        """Make the network of these sizes."""
+        super().__init__()
+        self.config = config
+        self.head_dim = config.d_model // config.n_heads
+        kernel = config.kernel_frames
+        self.embed_step = StepEmbedding(config.d_model)
+        self.proj_in = nn.Conv1d(2 * config.latent_dim, config.d_model, kernel_size=3, padding=1)
+        self.blocks = nn.ModuleList(
+            DiTBlock(config.d_model, config.n_heads, config.hidden_dim, kernel) for _ in range(config.depth)
+        )
+        self.norm_out = nn.LayerNorm(config.d_model, elementwise_affine=False)
+        self.modulation_out = Modulation(config.d_model, num_sublayers=1)
+        self.head = GatedHead(config.d_model, config.latent_dim)
+
+    def forward(
+        self,
+        x_t: Float[Tensor, "batch frames latent"],
+        t: Float[Tensor, "batch"],
+        tau: Float[Tensor, "batch"],
+        damaged: Float[Tensor, "batch frames latent"],
+        times: Float[Tensor, "batch frames"],
+        valid: Bool[Tensor, "batch frames"],
+        structure: Tokens,
+        semantic: Tokens,
+    ) -> Float[Tensor, "batch frames latent"]:
+        """The velocity at `x_t`; `times` are the frames' moments in seconds."""
+        embedding = self.embed_step(t, tau)
+        angles = rotary_angles(times, self.head_dim)
+        both = torch.cat([x_t, damaged], dim=-1) * valid[..., None]
+        stream = self.proj_in(both.transpose(1, 2)).transpose(1, 2)
+        for block in self.blocks:
+            stream = block(stream, embedding, angles, valid, structure, semantic)
+        (last,) = self.modulation_out(embedding)
+        return self.head(modulate(self.norm_out(stream), last), x_t, damaged)  # type: ignore[no-any-return]

@@ -1,0 +1,169 @@
+"""What a training run is told, and the profiles that say it in one word. Imports no torch."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from audiobuff_core.errors import InvalidConfig
+from audiobuff_core.seeding import digest
+
+Profile = Literal["smoke", "poc", "full", "demo", "test"]
+PROFILE_NAMES: tuple[str, ...] = get_args(Profile)
+CODE_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig:
+    """One training run.
+
+    Attributes:
+        epochs: passes over the data; training ends there or at `max_steps`, whichever comes first.
+        max_steps: optimiser steps, or None for no limit but `epochs`.
+        batch_size: segments a micro-batch on each rank.
+        grad_accum_steps: micro-batches a step.
+        num_workers: threads that read ahead; 0 reads in line.
+        segment_frames: length of a segment in target latent frames.
+        lr: peak learning rate.
+        weight_decay: of matrices; norms and biases have none.
+        warmup_steps: linear rise of the learning rate, before its cosine.
+        clip_norm: largest norm of the gradient.
+        ema_decay: of the averaged weights, after a warm-up of (1 + n) / (10 + n).
+        precision: arithmetic of the network: auto, bf16, fp16 or fp32.
+        d_model: width of the residual stream.
+        n_heads: attention heads.
+        depth: blocks.
+        hidden_dim: inner width of the gated MLP.
+        kernel_frames: reach of the convolutions, odd.
+        p_uncond: probability that both side streams are replaced by their nulls.
+        p_drop_stream: probability that one alone is.
+        source: `noise` or `damaged` (see `flow.source`).
+        tau_max: largest share of noise in the source `damaged`.
+        p_tau: probability that an item has any noise in its source.
+        times: `logit_normal` or `uniform`.
+        start_share: probability of t = 0.
+        ratio_weight: weight of the log error ratio beside the squared error.
+        log_interval: steps between log rows.
+        save_every_epochs: epochs between validations and kept checkpoints.
+        checkpoint_seconds: longest time without a checkpoint.
+        max_bad_steps: skipped steps in a row (loss not finite) after which training gives up.
+        inference_steps: solver steps that the export recommends.
+        seed: of everything.
+    """
+
+    epochs: int = 8
+    max_steps: int | None = None
+    batch_size: int = 4
+    grad_accum_steps: int = 4
+    num_workers: int = 2
+    segment_frames: int = 256
+    lr: float = 1e-4
+    weight_decay: float = 1e-5
+    warmup_steps: int = 200
+    clip_norm: float = 1.0
+    ema_decay: float = 0.9999
+    precision: str = "auto"
+    d_model: int = 1024
+    n_heads: int = 16
+    depth: int = 12
+    hidden_dim: int = 2816
+    kernel_frames: int = 5
+    p_uncond: float = 0.15
+    p_drop_stream: float = 0.1
+    source: str = "damaged"
+    tau_max: float = 0.5
+    p_tau: float = 0.5
+    times: str = "logit_normal"
+    start_share: float = 0.25
+    ratio_weight: float = 0.0
+    log_interval: int = 25
+    save_every_epochs: int = 1
+    checkpoint_seconds: float = 300.0
+    max_bad_steps: int = 20
+    inference_steps: int = 8
+    seed: int = 1337
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            InvalidConfig: naming all that is wrong at once.
+        """
+        wrong = [
+            f"{name} {getattr(self, name)} (expected at least {least})"
+            for name, least in _LEAST.items()
+            if getattr(self, name) is not None and getattr(self, name) < least
+        ]
+        wrong += [
+            f"{name} {getattr(self, name)} (expected 0 to 1)"
+            for name in ("p_uncond", "p_drop_stream", "tau_max", "p_tau", "start_share", "ema_decay")
+            if not 0 <= getattr(self, name) <= 1
+        ]
+        wrong += [
+            f"{name} {getattr(self, name)!r} (expected {' or '.join(known)})"
+            for name, known in _CHOICES.items()
+            if getattr(self, name) not in known
+        ]
+        if self.n_heads > 0 and self.d_model % (2 * self.n_heads):
+            wrong.append(f"d_model {self.d_model} (expected a multiple of twice n_heads {self.n_heads})")
+        if self.kernel_frames % 2 == 0:
+            wrong.append(f"kernel_frames {self.kernel_frames} (expected an odd number)")
+        if wrong:
+            raise InvalidConfig(f"Training options that make no sense: {'; '.join(wrong)}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields."""
+        return asdict(self)
+
+
+_LEAST: dict[str, float] = {
+    "epochs": 1, "max_steps": 1, "batch_size": 1, "grad_accum_steps": 1, "num_workers": 0, "segment_frames": 2,
+    "lr": 0.0, "weight_decay": 0.0, "warmup_steps": 0, "clip_norm": 1e-9, "d_model": 4, "n_heads": 1, "depth": 1,
+    "hidden_dim": 1, "kernel_frames": 1, "log_interval": 1, "save_every_epochs": 1, "checkpoint_seconds": 0.0,
+    "max_bad_steps": 1, "inference_steps": 1, "ratio_weight": 0.0,
+}  # fmt: skip
+_CHOICES = {
+    "precision": ("auto", "bf16", "fp16", "fp32"),
+    "source": ("noise", "damaged"),
+    "times": ("logit_normal", "uniform"),
+}
+
+_SMALL: dict[str, Any] = {
+    "grad_accum_steps": 1, "num_workers": 0, "segment_frames": 128, "warmup_steps": 20, "p_tau": 0.0, "tau_max": 0.0,
+    "times": "uniform", "start_share": 0.5, "inference_steps": 2,
+}  # fmt: skip
+
+PROFILES: dict[str, TrainingConfig] = {
+    "smoke": TrainingConfig(epochs=1, batch_size=2, grad_accum_steps=1, precision="fp32"),
+    "poc": TrainingConfig(),
+    "full": TrainingConfig(epochs=100, batch_size=8, num_workers=4, grad_accum_steps=8),
+    # Two minutes on two cores: a small network that starts at the damaged latent and first learns to predict.
+    "demo": TrainingConfig(
+        epochs=1000, max_steps=240, batch_size=16, lr=1e-3, weight_decay=0.01, d_model=256, n_heads=4, depth=4,
+        hidden_dim=512, checkpoint_seconds=30.0, log_interval=5, save_every_epochs=4, **_SMALL,
+    ),
+    # Seconds: for the tests.
+    "test": TrainingConfig(
+        epochs=1000, max_steps=4, batch_size=2, lr=1e-3, d_model=32, n_heads=2, depth=1, hidden_dim=32,
+        precision="fp32", log_interval=1, **(_SMALL | {"segment_frames": 32, "warmup_steps": 1}),
+    ),
+}  # fmt: skip
+
+
+def config_for(profile: str, overrides: dict[str, Any]) -> TrainingConfig:
+    """The config of `profile` with `overrides` (None values are ignored).
+
+    Raises:
+        InvalidConfig: an unknown profile or option, or values that make no sense.
+    """
+    if profile not in PROFILES:
+        raise InvalidConfig(f"Profile {profile!r}: expected one of {', '.join(PROFILE_NAMES)}")
+    known = {field.name for field in fields(TrainingConfig)}
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if unknown := sorted(set(given) - known):
+        raise InvalidConfig(f"Unknown training options: {', '.join(unknown)}")
+    return replace(PROFILES[profile], **given)
+
+
+def training_key(snapshot_digest: str, *, profile: str, seed: int, overrides: dict[str, Any] | None = None) -> str:
+    """The name of the checkpoint that this training makes: 16 hex digits of all that decides its weights."""
+    config = config_for(profile, {**(overrides or {}), "seed": seed})
+    return digest("checkpoint", CODE_VERSION, snapshot_digest, config.as_dict())[:16]

@@ -1,0 +1,78 @@
+"""The folder of one run's checkpoints, on disk or behind an fsspec URL."""
+
+import io
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import fsspec
+import torch
+
+from audiobuff_core.files import exists, join, write_bytes
+from audiobuff_core.models.schema import read_checkpoint
+
+BEST_NAME = "checkpoint_best.pt"
+RESUME_NAME = "checkpoint_resume.pt"
+KEPT_EPOCHS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFolder:
+    """Checkpoints that are whole or absent: the last two epochs, the best, and one in between while training runs.
+
+    The one in between (`checkpoint_resume.pt`) is saved when the clock says so; it goes when the epoch ends, so that
+    what a finished run leaves does not depend on how fast it ran.
+
+    Attributes:
+        url: the folder.
+    """
+
+    url: str
+
+    def epochs(self) -> list[tuple[int, str]]:
+        """Number and address of each `checkpoint_epoch_{n}.pt`, by number: epoch 11 comes after epoch 9."""
+        filesystem, path = fsspec.core.url_to_fs(self.url)
+        if not filesystem.exists(path):
+            return []
+        filesystem.invalidate_cache()
+        names = [place.rstrip("/").rsplit("/", 1)[-1] for place in filesystem.ls(path, detail=False)]
+        matches = [(re.fullmatch(r"checkpoint_epoch_(\d+)\.pt", name), name) for name in names]
+        return sorted((int(match[1]), join(self.url, name)) for match, name in matches if match)
+
+    def newest(self) -> tuple[dict[str, Any], str] | None:
+        """Content and address of the checkpoint that is furthest, if there is any."""
+        places = [place for _, place in self.epochs()[-1:]]
+        if exists(join(self.url, RESUME_NAME)):
+            places.append(join(self.url, RESUME_NAME))
+        read = [(read_checkpoint(place), place) for place in places]
+        return max(read, key=lambda pair: pair[0]["train_state"]["step"], default=None)
+
+    def best(self) -> dict[str, Any]:
+        """The content of the best checkpoint."""
+        return read_checkpoint(join(self.url, BEST_NAME))
+
+    def save_epoch(self, content: dict[str, Any], epoch: int, *, best: bool) -> None:
+        """Save the end of `epoch`, as the best too if it is, and drop what is no longer kept."""
+        data = _serialised(content)
+        if best:
+            write_bytes(join(self.url, BEST_NAME), data)
+        write_bytes(join(self.url, f"checkpoint_epoch_{epoch}.pt"), data)
+        for _, place in self.epochs()[:-KEPT_EPOCHS]:
+            _remove(place)
+        if exists(join(self.url, RESUME_NAME)):
+            _remove(join(self.url, RESUME_NAME))
+
+    def save_for_resume(self, content: dict[str, Any]) -> None:
+        """Save a state between two epochs' ends."""
+        write_bytes(join(self.url, RESUME_NAME), _serialised(content))
+
+
+def _serialised(content: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def _remove(place: str) -> None:
+    filesystem, path = fsspec.core.url_to_fs(place)
+    filesystem.rm_file(path)
