@@ -41,6 +41,10 @@ class DataMissing(AudioBuffError, FileNotFoundError):
     """A shard, snapshot or rendered file that an earlier step should have left."""
 
 
+class DataLeak(AudioBuffError, ValueError):
+    """A recording on both sides of a split: what is measured would have been learned by heart."""
+
+
 class CheckpointNotFound(AudioBuffError, FileNotFoundError):
     """No checkpoint where one was named."""
 

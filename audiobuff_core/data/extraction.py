@@ -1,0 +1,113 @@
+"""From the clean and damaged audio of a shard to one group of latents a stream."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, Literal
+
+from audiobuff_core.audio.read import read_audio
+from audiobuff_core.codecs.registry import EncoderChoice, load_codec, load_feature_encoder
+from audiobuff_core.data.damage import DegradedItem, DegradedShard, load_degraded
+from audiobuff_core.data.store import LatentGroup, LatentRecord, LatentStore
+from audiobuff_core.errors import DataMissing, InvalidConfig, StoreMismatch, StoreNotSealed
+from audiobuff_core.files import join
+from audiobuff_core.progress import track
+from audiobuff_core.seeding import digest
+
+if TYPE_CHECKING:
+    from audiobuff_core.codecs.protocols import Codec, FeatureEncoder
+
+CODE_VERSION: Final = "1"
+
+Stream = Literal["target", "structure", "semantic"]
+STREAMS: Final[tuple[Stream, ...]] = ("target", "structure", "semantic")
+
+
+def clean_record(track_id: str, variant: int) -> str:
+    """Name of the record of a clean track at the gain of one of its damaged variants."""
+    return f"{track_id}/clean.v{variant}"
+
+
+def damaged_record(track_id: str, variant: int) -> str:
+    """Name of the record of a damaged variant of a track."""
+    return f"{track_id}/v{variant}"
+
+
+def extract_shard(root: str, shard: str, stream: Stream, *, encoders: EncoderChoice) -> LatentGroup:
+    """The latents of `shard` by the chosen encoder of `stream`, sealed; made only if they are not there and whole.
+
+    `target` has the clean and the damaged audio of each item, the side streams the damaged one, all times the item's
+    gain. The place is `latents/<stream>/<encoder key>/<content key>`, so other inputs or encoders never overwrite.
+
+    Raises:
+        DataMissing: the shard has no degraded audio.
+        EncoderUnavailable: the encoder is unknown, or its package or weights are missing.
+        InvalidAudio: a file can't be read or encoded.
+        OutputNotWritable: the place is read-only or full.
+    """
+    degraded = load_degraded(root, shard)
+    encoder = _encoder(stream, encoders)
+    path, inputs = _place(degraded, stream, encoder)
+    store = LatentStore(root)
+    try:
+        group = store.open_group(path, encoder=encoder.identity)
+    except (DataMissing, StoreNotSealed, StoreMismatch):
+        group = None  # nothing there, or the rest of a run that was cut off: written anew below
+    if group is not None and group.inputs == inputs:
+        return group
+    items = track(degraded.items, f"Encoding {stream} of {shard}")
+    return store.write_group(
+        path,
+        (record for item in items for record in _records(item, stream, encoder)),
+        encoder=encoder.identity,
+        rate=encoder.frame_rate,
+        dim=_dim(encoder),
+        inputs=inputs,
+        extra={"shard": shard, "stream": stream, "degraded": degraded.digest},
+    )
+
+
+def load_extracted(root: str, shard: str, stream: Stream, *, encoders: EncoderChoice) -> LatentGroup:
+    """The group that `extract_shard` made of what the shard is now.
+
+    Raises:
+        DataMissing: it was not made, or made of other audio or by another encoder.
+        StoreNotSealed: it is not whole.
+        StoreMismatch: what lies there was made by another encoder than its path says.
+    """
+    encoder = _encoder(stream, encoders)
+    path, _ = _place(load_degraded(root, shard), stream, encoder)
+    try:
+        return LatentStore(root).open_group(path, encoder=encoder.identity)
+    except DataMissing as error:
+        raise DataMissing(
+            f"Shard {shard} has no {stream} latents by {encoder.identity.key}: extract latents/{stream} of it again"
+        ) from error
+
+
+def _encoder(stream: str, encoders: EncoderChoice) -> "Codec | FeatureEncoder":
+    match stream:
+        case "target":
+            return load_codec(encoders.codec)
+        case "structure":
+            return load_feature_encoder("structure", encoders.structure)
+        case "semantic":
+            return load_feature_encoder("semantic", encoders.semantic)
+    raise InvalidConfig(f"Stream {stream!r} is unknown: expected one of {', '.join(STREAMS)}")
+
+
+def _dim(encoder: "Codec | FeatureEncoder") -> int:
+    return int(encoder.latent_dim if hasattr(encoder, "latent_dim") else encoder.feature_dim)
+
+
+def _place(degraded: DegradedShard, stream: Stream, encoder: "Codec | FeatureEncoder") -> tuple[str, str]:
+    """Path in the store, and the digest of all that the group is made from."""
+    inputs = digest(CODE_VERSION, stream, degraded.digest, encoder.identity.as_dict())
+    return join("latents", stream, encoder.identity.key, inputs[:16]), inputs
+
+
+def _records(item: DegradedItem, stream: Stream, encoder: "Codec | FeatureEncoder") -> Iterator[LatentRecord]:
+    sources = {damaged_record(item.track_id, item.variant): item.path}
+    if stream == "target":
+        sources[clean_record(item.track_id, item.variant)] = item.clean_path
+    for record_id, source in sources.items():
+        frames = encoder.encode(read_audio(source).scaled(item.gain))
+        yield LatentRecord(record_id, frames, encoder.to_stored(frames.values))
