@@ -1,0 +1,1 @@
+"""Jobs and sensors: they choose assets by key and import no asset module."""

@@ -1,0 +1,116 @@
+"""The command `audiobuff`: `demo` runs the main job, `dev` opens it in the browser."""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from audiobuff_core.errors import AudioBuffError
+
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="audiobuff", description="Restore damaged audio: a Dagster pipeline.")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    demo = commands.add_parser(
+        "demo",
+        help="run the whole lineage on the bundled recordings, in minutes",
+        description="Damage, encode, train, restore and measure, through Dagster, on the bundled recordings. "
+        "Run again it redoes nothing that is current. With --input it repairs your own file by the demo's model.",
+    )
+    demo.add_argument(
+        "--out", type=Path, metavar="DIR", help="put everything in DIR (default: ./audiobuff_demo and ./.dagster)"
+    )
+    demo.add_argument("--seed", type=int, default=1337, help="changes every draw (default: %(default)s)")
+    for stream in ("codec", "structure", "semantic"):
+        demo.add_argument(
+            f"--{stream}", default="builtin", metavar="NAME", help=f"{stream} encoder (default: %(default)s)"
+        )
+    demo.add_argument(
+        "--profile", default="demo", choices=("demo", "test"), help="test: a training of seconds, to try the path"
+    )
+    demo.add_argument("--input", type=Path, metavar="FILE", help="repair this recording")
+    demo.add_argument("--output", type=Path, metavar="FILE", help="where the repaired recording goes")
+    demo.add_argument("--debug", action="store_true", help="show Dagster's log, and the traceback of an error")
+    dev = commands.add_parser(
+        "dev", help="open the lineage in the browser", description="Run `dagster dev` on the demo's instance."
+    )
+    dev.add_argument(
+        "--home", type=Path, default=Path(".dagster"), metavar="DIR", help="Dagster home (default: %(default)s)"
+    )
+    dev.add_argument("--port", type=int, default=3000, help="of the web server (default: %(default)s)")
+    dev.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code: 0, 1 after an error, 2 for wrong usage, 130 after Ctrl-C."""
+    arguments = parser().parse_args(argv)
+    debug: bool = arguments.debug
+    if not debug:
+        warnings.simplefilter("ignore")  # Dagster's notes on parameters in beta are not for a user
+    try:
+        return _demo(arguments) if arguments.command == "demo" else _dev(arguments)
+    except (KeyboardInterrupt, Exception) as error:
+        if debug:
+            raise
+        if _is_interrupt(error):
+            print("\nInterrupted. Run the same command again: it goes on from what is finished.", file=sys.stderr)
+            return EXIT_INTERRUPTED
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    if (arguments.input is None) != (arguments.output is None):
+        parser().error("--input and --output go together")
+    if arguments.input is not None:
+        from audiobuff_core.inference.restore_file import check_restorable
+
+        check_restorable(arguments.input, arguments.output)  # before anything slow
+    from audiobuff_assets.options import DemoOptions
+
+    options = DemoOptions(
+        out=arguments.out,
+        seed=arguments.seed,
+        codec=arguments.codec,
+        structure=arguments.structure,
+        semantic=arguments.semantic,
+        profile=arguments.profile,
+        debug=arguments.debug,
+    )
+    if arguments.input is not None:
+        from audiobuff_assets.repair import repair
+
+        repair(arguments.input, arguments.output, options)
+        return 0
+    from audiobuff_assets.demo import run_demo
+    from audiobuff_assets.ending import print_ending
+
+    print_ending(run_demo(options), options)
+    return 0
+
+
+def _dev(arguments: argparse.Namespace) -> int:
+    from audiobuff_assets.dev import run_dev
+
+    return run_dev(arguments.home, arguments.port)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    from dagster import DagsterExecutionInterruptedError
+
+    return isinstance(error, KeyboardInterrupt | DagsterExecutionInterruptedError)
+
+
+def _one_line(error: BaseException) -> str:
+    """The error in one line; one that was not foreseen says its type and how to learn more."""
+    text = " ".join(str(error).split())
+    if isinstance(error, AudioBuffError):
+        return text
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename or 'unnamed file'}. Free space or choose another place."
+    return f"{type(error).__name__}: {text[:300]}. Run again with --debug to see where."

@@ -1,0 +1,36 @@
+"""`audiobuff dev`: Dagster's browser on the demo's instance."""
+
+import os
+import sys
+from pathlib import Path
+
+from audiobuff_assets.corpus_files import corpus_folder
+from audiobuff_core.files import write_json
+from jobs.registration import find_arrivals, record_arrivals
+from jobs.sensors import INCOMING_VARIABLE
+from resources.instance import open_instance, prepare_home
+from resources.storage import ROOT_VARIABLE, storage_root
+
+LOCATION = {"module_name": "audiobuff_assets.definitions", "location_name": "audiobuff"}
+
+
+def run_dev(home: Path, port: int) -> int:
+    """Register the bundled recordings in `home` and become `dagster dev` on it; never returns.
+
+    Raises:
+        OutputNotWritable: `home` can't be written.
+    """
+    if watched := os.environ.get(INCOMING_VARIABLE):
+        os.environ[INCOMING_VARIABLE] = str(Path(watched).expanduser().absolute())
+    home = prepare_home(home, root=os.environ.get(ROOT_VARIABLE))
+    if not watched:
+        with open_instance(home) as instance:
+            record_arrivals(instance, find_arrivals(instance, storage_root(), corpus_folder(), bundled=True))
+    workspace = home / "workspace.yaml"
+    write_json(workspace, {"load_from": [{"python_module": {**LOCATION, "working_directory": str(home)}}]})
+    print(f"The lineage will be at http://127.0.0.1:{port}/asset-groups (Ctrl-C ends it)", flush=True)
+    os.chdir(home)  # else Dagster warns that a dagster.yaml of the checkout is not used
+    os.execv(  # noqa: S606 - signals go straight to Dagster
+        sys.executable,
+        [sys.executable, "-m", "dagster", "dev", "--workspace", str(workspace), "--port", str(port)],
+    )

@@ -1,0 +1,165 @@
+"""Group `evaluation`: unseen tracks are damaged, restored and measured, one kind of damage at a time."""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from audiobuff_assets.results import COMMON, key, materialized
+from audiobuff_core.errors import DataMissing
+from resources.code_version import code_version
+from resources.compute import Compute
+from resources.currency import data_versions
+from resources.partitions import DAMAGE_KINDS, EVALUATIONS, split_evaluation_key
+from resources.storage import Storage
+
+
+class HeldOutConfig(dg.Config):
+    """Which clips are damaged for evaluation."""
+
+    seed: int = Field(default=1337, description="Changes every draw.")
+    clip_seconds: float = Field(default=4.0, gt=0, description="Length of a clip in seconds.")
+    max_clips: int = Field(default=8, ge=1, description="Clips a kind; the kind `seed` takes every held-out track.")
+
+
+@dg.asset(
+    key=key("evaluation/degraded"),
+    group_name="evaluation",
+    deps=[dg.AssetDep(key("audio/pristine"), partition_mapping=dg.AllPartitionMapping())],
+    partitions_def=DAMAGE_KINDS,
+    pool="audio_io",
+    kinds={"python", "file"},
+    code_version=code_version("audiobuff_core.evaluation.held_out"),
+    **COMMON,
+)
+def held_out(context: dg.AssetExecutionContext, config: HeldOutConfig, storage: Storage) -> dg.MaterializeResult[Any]:
+    """Clips of tracks that training never sees, damaged in one way.
+
+    **One partition** is a kind of damage, over the held-out tracks of all shards.
+
+    **Bytes**: `evaluation/degraded/<kind>/<track>.clean.wav`, `.degraded.wav` and `manifest.json`.
+
+    **Guarded by** `aligned_with_pristine` (blocks).
+    """
+    from audiobuff_assets.pictures import spectrograms
+    from audiobuff_core.evaluation.held_out import damage_held_out
+
+    shards = sorted(data_versions(context.instance, key("audio/pristine")))
+    if not shards:
+        raise DataMissing(
+            "No shard of audio/pristine is materialised, expected at least one: run encode_new_audio first."
+        )
+    made = damage_held_out(
+        storage.url,
+        context.partition_key,
+        shards=shards,
+        seed=config.seed,
+        clip_seconds=config.clip_seconds,
+        max_clips=config.max_clips,
+    )
+    first = made.items[0]
+    return materialized(
+        context,
+        made,
+        options=config.model_dump(),
+        metadata={
+            "clips": len(made.items),
+            "spectrograms": spectrograms({"clean": first.clean_path, "damaged": first.degraded_path}),
+        },
+    )
+
+
+class RestorationConfig(dg.Config):
+    """How held-out clips are restored."""
+
+    steps: int | None = Field(default=None, description="Solver steps; unset takes the profile's own number.")
+
+
+@dg.asset(
+    key=key("evaluation/restorations"),
+    group_name="evaluation",
+    deps=[held_out, key("model/dit_checkpoint")],
+    partitions_def=EVALUATIONS,
+    pool="gpu",
+    kinds={"pytorch", "file"},
+    code_version=code_version("audiobuff_core.evaluation.restorations"),
+    **COMMON,
+)
+def restorations(
+    context: dg.AssetExecutionContext, config: RestorationConfig, storage: Storage, compute: Compute
+) -> dg.MaterializeResult[Any]:
+    """Damaged clips after the network: its raw output, nothing spliced in and nothing guarded.
+
+    **One partition** is a checkpoint on a kind of damage.
+
+    **Bytes**: `evaluation/restorations/<checkpoint>/<kind>/<track>.wav` and `manifest.json`.
+
+    **Guarded by** `finite_and_same_length` (blocks).
+    """
+    from audiobuff_core.evaluation.restorations import restore_set
+
+    checkpoint, kind = split_evaluation_key(context.partition_key)
+    made = restore_set(storage.url, checkpoint, kind, steps=config.steps, device=compute.device)
+    return materialized(context, made, options=config.model_dump(), metadata={"clips": len(made.items)})
+
+
+@dg.asset(
+    key=key("evaluation/metrics"),
+    group_name="evaluation",
+    deps=[held_out, restorations],
+    partitions_def=EVALUATIONS,
+    pool="audio_io",
+    kinds={"numpy", "json"},
+    code_version=code_version("audiobuff_core.evaluation.measure"),
+    **COMMON,
+)
+def metrics(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
+    """How near the clean clips are: the damaged input (floor), the restored output, the codec's round trip (ceiling).
+
+    **One partition** is a checkpoint on a kind of damage.
+
+    **Bytes**: `evaluation/metrics/<checkpoint>/<kind>.json`, every clip and the means with bootstrap intervals.
+
+    **Guarded by** `better_than_input` (warns).
+    """
+    from audiobuff_core.evaluation.measure import measure_set
+
+    checkpoint, kind = split_evaluation_key(context.partition_key)
+    made = measure_set(storage.url, checkpoint, kind)
+    rows = {"degraded": made.degraded, "restored": made.restored, "ceiling": made.ceiling}
+    numbers = {f"{name}/{row}": value for row, means in rows.items() for name, value in means.items()}
+    return materialized(context, made, options={}, metadata=numbers)
+
+
+@dg.asset(
+    key=key("evaluation/leaderboard"),
+    group_name="evaluation",
+    deps=[metrics],
+    kinds={"python", "html"},
+    code_version=code_version("audiobuff_core.evaluation.leaderboard"),
+    **COMMON,
+)
+def leaderboard(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
+    """Every checkpoint on every kind of damage, and the report to read and listen to.
+
+    **No partitions**: it takes all evaluations that are materialised.
+
+    **Bytes**: `evaluation/leaderboard/leaderboard.json` and `report.html`, one file that needs no server.
+
+    **Guarded by** `covers_all_degradations` (warns).
+    """
+    from audiobuff_core.evaluation.leaderboard import make_leaderboard
+
+    keys = data_versions(context.instance, key("evaluation/metrics"))
+    checkpoints = sorted({split_evaluation_key(found)[0] for found in keys})
+    if not checkpoints:
+        raise DataMissing(
+            "No evaluation is materialised, expected at least one: run the job evaluate_checkpoint first."
+        )
+    made = make_leaderboard(storage.url, checkpoints)
+    return materialized(
+        context,
+        made,
+        options={},
+        metadata={"checkpoints": len(checkpoints), "report": dg.MetadataValue.path(str(made.report_path))},
+    )

@@ -1,0 +1,60 @@
+"""What the demo may be asked for, and the configuration of every asset that follows from it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from audiobuff_assets.degradation import DamageConfig
+from audiobuff_assets.evaluation import HeldOutConfig, RestorationConfig
+from audiobuff_assets.ingest import IngestConfig
+from audiobuff_assets.results import key
+from audiobuff_assets.training import TrainingConfig
+from resources.encoder_suite import EncoderSuite
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """The options of `audiobuff demo`."""
+
+    out: Path | None = None
+    seed: int = 1337
+    codec: str = "builtin"
+    structure: str = "builtin"
+    semantic: str = "builtin"
+    profile: str = "demo"
+    debug: bool = False
+
+    @property
+    def home(self) -> Path:
+        """The Dagster home; without `out` the one that `dagster dev` opens in this folder."""
+        return (self.out or Path()).absolute() / ".dagster"
+
+    @property
+    def publish_folder(self) -> Path:
+        """Where the results are put for a person to find."""
+        return self.out.absolute() if self.out else Path("audiobuff_demo").absolute()
+
+    @property
+    def encoders(self) -> EncoderSuite:
+        """The encoders asked for."""
+        return EncoderSuite(codec=self.codec, structure=self.structure, semantic=self.semantic)
+
+    def configs(self) -> dict[dg.AssetKey, dg.Config]:
+        """The configuration of each asset that has one."""
+        configs: dict[str, dg.Config] = {
+            "audio/pristine": IngestConfig(),
+            "degradation/plan": DamageConfig(seed=self.seed),
+            "model/dit_checkpoint": TrainingConfig(profile=self.profile, seed=self.seed),
+            "evaluation/degraded": HeldOutConfig(seed=self.seed),
+            "evaluation/restorations": RestorationConfig(),
+        }
+        return {key(name): config for name, config in configs.items()}
+
+    def fingerprint_options(self, asset: dg.AssetKey) -> dict[str, Any]:
+        """What the asset itself will record as its options."""
+        if asset.path[0] == "latents" or asset == key("dataset/training_snapshot"):
+            return self.encoders.options()
+        config = self.configs().get(asset)
+        return {} if config is None else config.model_dump()

@@ -1,0 +1,27 @@
+"""Which encoders make latents: the same three options everywhere."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+if TYPE_CHECKING:
+    from audiobuff_core.codecs.registry import EncoderChoice
+
+
+class EncoderSuite(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The three encoders by name."""
+
+    codec: str = Field(default="builtin", description="Audio codec: its latents are what the model restores.")
+    structure: str = Field(default="builtin", description="Encoder of pitch, rhythm and level.")
+    semantic: str = Field(default="builtin", description="Encoder of what the sound is.")
+
+    def choice(self) -> "EncoderChoice":
+        """The choice as the core takes it."""
+        from audiobuff_core.codecs.registry import EncoderChoice
+
+        return EncoderChoice(codec=self.codec, structure=self.structure, semantic=self.semantic)
+
+    def options(self) -> dict[str, str]:
+        """The names, for a fingerprint or metadata."""
+        return {"codec": self.codec, "structure": self.structure, "semantic": self.semantic}

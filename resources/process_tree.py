@@ -1,0 +1,64 @@
+"""Ending a process with everything it started.
+
+`killpg` is not enough: torchrun gives each rank a process group of its own, and ranks outlive torchrun.
+"""
+
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+import psutil
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """The process `pid` and all that it started, children first; empty if it is gone."""
+    try:
+        root = psutil.Process(pid)
+        return [*reversed(root.children(recursive=True)), root]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def end_tree(pid: int, *, grace_seconds: Sequence[float] = (30.0, 5.0, 5.0)) -> list[int]:
+    """End `pid` and its descendants: SIGINT, then SIGTERM, then SIGKILL, each with its grace.
+
+    The first grace must be longer than saving a checkpoint takes. A second interrupt while waiting goes to the next
+    signal at once.
+
+    Returns:
+        The process ids that had to be killed.
+    """
+    family = {process.pid: process for process in descendants(pid)}
+    killed: list[int] = []
+    for number, grace in zip(SIGNALS, grace_seconds, strict=True):
+        living = [process for process in family.values() if _lives(process)]
+        for process in living:
+            # A child may have been started since; it is reached before its parent is gone and forgets it.
+            family |= {child.pid: child for child in descendants(process.pid)}
+        living = [process for process in family.values() if _lives(process)]
+        if not living:
+            break
+        if number is signal.SIGKILL:
+            killed = [process.pid for process in living]
+        for process in living:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        with suppress(KeyboardInterrupt):
+            _wait(list(family.values()), grace)
+    return killed
+
+
+def _wait(processes: list[psutil.Process], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any(_lives(process) for process in processes):
+        time.sleep(0.05)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
