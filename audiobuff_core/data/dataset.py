@@ -11,7 +11,7 @@ from torch import Tensor
 from audiobuff_core.codecs.protocols import Codec, FeatureEncoder
 from audiobuff_core.codecs.registry import load_codec, load_feature_encoder
 from audiobuff_core.data.snapshot import Snapshot, SnapshotItem
-from audiobuff_core.data.store import LatentGroup, LatentStore
+from audiobuff_core.data.store import LatentGroup, open_group
 from audiobuff_core.errors import DataMissing
 from audiobuff_core.models.conditioning import SideStream
 from audiobuff_core.models.model import Standardisers, standardiser_from
@@ -106,7 +106,7 @@ class LatentDataset:
         )
 
     def _stretch(self, stream: str, item: SnapshotItem, record_id: str, begin: float, seconds: float) -> Stretch:
-        group = self._group(item.groups[stream])
+        group = self._group(stream, item.groups[stream])
         encoder = self.encoders[stream]
         rate = float(encoder.frame_rate)
         # The frame at or before the beginning, and the one at or after the end.
@@ -117,9 +117,9 @@ class LatentDataset:
         times = torch.arange(first, first + count, dtype=torch.float64) / rate - begin
         return Stretch(self.standardisers[stream].to_standard(values), times)
 
-    def _group(self, place: str) -> LatentGroup:
+    def _group(self, stream: str, place: str) -> LatentGroup:
         if place not in self._groups:
-            self._groups[place] = LatentStore(place).open_group("")
+            self._groups[place] = open_group(place, encoder=self.encoders[stream].identity)
         return self._groups[place]
 
 

@@ -13,8 +13,8 @@ from audiobuff_core.flow.guidance import VelocityField
 SolverMethod = Literal["euler", "midpoint", "heun"]
 
 
-def time_grid(num_steps: int, *, sway: float = 0.0) -> Float[Tensor, "num_steps+1"]:
-    """Times from 0 to 1 in `num_steps` steps, float64.
+def time_grid(num_steps: int, *, sway: float = 0.0) -> Float[Tensor, "times"]:
+    """Times from 0 to 1 in `num_steps` steps: `num_steps + 1` of them, float64.
 
     Args:
         num_steps: at least 1.
@@ -35,7 +35,7 @@ def time_grid(num_steps: int, *, sway: float = 0.0) -> Float[Tensor, "num_steps+
 def integrate(
     velocity: VelocityField,
     x_0: Float[Tensor, "batch frames dim"],
-    grid: Float[Tensor, "steps+1"],
+    grid: Float[Tensor, "times"],
     *,
     method: SolverMethod = "euler",
     on_step: Callable[[int], None] | None = None,

@@ -8,7 +8,7 @@ import numpy as np
 
 from audiobuff_core.audio.read import read_audio
 from audiobuff_core.audio.waveform import Waveform
-from audiobuff_core.audio.write import write_audio
+from audiobuff_core.audio.write import DEFAULT_SUBTYPES, write_audio
 from audiobuff_core.errors import InvalidAudio, InvalidConfig
 from audiobuff_core.files import require_writable, write_json
 from audiobuff_core.inference.restorer import Restorer
@@ -23,12 +23,16 @@ def check_restorable(input_path: str | Path, output_path: str | Path) -> Wavefor
 
     Raises:
         AudioNotFound, InvalidAudio: the input is missing, no audio, or shorter than 50 ms.
-        InvalidConfig: input and output are the same file.
+        InvalidConfig: input and output are the same file, or the output has no known format.
         OutputNotWritable: the output place can't be written.
     """
     if Path(input_path).resolve() == Path(output_path).resolve():
         raise InvalidConfig(
             f"Input and output are both {input_path}: name another output, the input is never overwritten"
+        )
+    if (suffix := Path(output_path).suffix.lower()) not in DEFAULT_SUBTYPES:
+        raise InvalidConfig(
+            f"Output {output_path} has format {suffix!r}: expected one of {', '.join(DEFAULT_SUBTYPES)}"
         )
     waveform = read_audio(input_path)
     if waveform.duration_seconds < SHORTEST_SECONDS:

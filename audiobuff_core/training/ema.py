@@ -4,7 +4,7 @@ import copy
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -27,6 +27,7 @@ class ExponentialAverage:
     def update(self, model: nn.Module) -> None:
         """Move towards `model` by 1 - min(decay, (1 + n) / (10 + n)), n the number of earlier updates."""
         decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
-        averaged, current = list(self.model.parameters()), [parameter.detach() for parameter in model.parameters()]
+        averaged: list[Tensor] = [parameter.detach() for parameter in self.model.parameters()]
+        current: list[Tensor] = [parameter.detach() for parameter in model.parameters()]
         torch._foreach_lerp_(averaged, current, 1 - decay)
         self.num_updates += 1

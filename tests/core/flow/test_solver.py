@@ -1,0 +1,65 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiobuff_core.flow.guidance import GuidedField, guided
+from audiobuff_core.flow.solver import SolverMethod, integrate, time_grid
+
+
+def _cubic(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    return 3 * t[:, None, None] ** 2 + 0 * x
+
+
+def _decay(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    return -x
+
+
+@pytest.mark.parametrize("method", ["euler", "midpoint", "heun"])
+def test_three_t_squared_integrates_to_one(method: SolverMethod) -> None:
+    x = integrate(_cubic, torch.zeros(1, 1, 1, dtype=torch.float64), time_grid(1000), method=method)
+    assert float(x) == pytest.approx(1.0, abs=2e-3)
+
+
+@pytest.mark.parametrize(("method", "order"), [("euler", 1), ("midpoint", 2), ("heun", 2)])
+def test_the_error_falls_with_the_order_of_the_method(method: SolverMethod, order: int) -> None:
+    start = torch.ones(1, 1, 1, dtype=torch.float64)
+    errors = [abs(float(integrate(_decay, start, time_grid(n), method=method)) - math.exp(-1)) for n in (32, 64)]
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.05)
+
+
+@given(st.integers(1, 60), st.floats(-1, 1.7))
+def test_a_grid_rises_from_zero_to_one(num_steps: int, sway: float) -> None:
+    grid = time_grid(num_steps, sway=sway)
+    assert len(grid) == num_steps + 1
+    assert float(grid[0]) == 0
+    assert float(grid[-1]) == pytest.approx(1)
+    assert bool((grid.diff() > -1e-12).all())
+
+
+def test_negative_sway_puts_steps_near_the_start() -> None:
+    assert float(time_grid(8, sway=-1.0)[4]) < float(time_grid(8)[4])
+
+
+def test_a_grid_without_steps_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        time_grid(0)
+
+
+def test_guidance_is_neutral_at_one_and_ignores_conditions_at_zero() -> None:
+    null, conditional = torch.randn(2, 3), torch.randn(2, 3)
+    assert torch.allclose(guided(null, conditional, 1.0), conditional)
+    assert torch.equal(guided(null, conditional, 0.0), null)
+
+
+def test_a_guided_field_acts_inside_its_interval_only() -> None:
+    def both(x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        half = x_t.shape[0] // 2
+        return torch.cat([torch.zeros_like(x_t[:half]), torch.ones_like(x_t[:half])])
+
+    field = GuidedField(both, lambda x_t, t: torch.ones_like(x_t), scale=3.0, interval=(0.2, 0.6))
+    x = torch.zeros(2, 4, 1)
+    assert float(field(x, torch.full((2,), 0.4)).mean()) == 3.0
+    assert float(field(x, torch.full((2,), 0.6)).mean()) == 1.0
