@@ -5,7 +5,8 @@
 
 Every recording comes from Freesound under CC0; only those are taken whose licence and source the package states one
 by one, in its `copyright` or in the samples' `README.md`. They are mixed to mono, kept at 44.1 kHz and 16 bit, and cut
-so that none takes more than its share of the repository.
+so that none takes more than its share of the repository. One held-out loop, damaged by the recipe `seed`, goes to
+`inbox/` as something to repair.
 """
 
 import argparse
@@ -15,12 +16,20 @@ import hashlib
 import io
 import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+
+from audiobuff_core.audio.read import read_audio
+from audiobuff_core.audio.write import write_audio
+from audiobuff_core.data.ingest import PristineTrack, ingest_shard
+from audiobuff_core.data.library import register_shards
+from audiobuff_core.degradation.plan import draw_row
+from audiobuff_core.degradation.render import render
 
 CORPUS = Path(__file__).resolve().parent.parent / "audiobuff_assets" / "corpus"
 SAMPLES = Path("usr/share/sonic-pi/samples")
@@ -31,6 +40,7 @@ LONGEST_SECONDS = 8.0
 SHORTEST_CUT_SECONDS = 2.0
 SHARE_BYTES = 122_000
 FADE_SECONDS = 0.02
+INBOX_SEED = 2
 # Copies of a commercial recording (The Winstons, 1969), whatever their uploaders say.
 EXCLUDED = {"loop_amen", "loop_amen_full"}
 VOICES = {"ambi_choir", "misc_burp"}
@@ -128,6 +138,28 @@ def make_corpus(package: Path) -> list[dict[str, str]]:
     return rows
 
 
+def pristine_tracks() -> list[PristineTrack]:
+    """The corpus as the pipeline sees it, measured and split; its files are gone again afterwards."""
+    with tempfile.TemporaryDirectory() as root:
+        shards = register_shards(root, str(CORPUS), date="20250101")
+        return [one for shard in shards for one in ingest_shard(root, shard).tracks]
+
+
+def damage_a_loop(tracks: list[PristineTrack], rows: list[dict[str, str]]) -> dict[str, str]:
+    """Write the longest held-out loop, damaged, into the inbox; returns its row of the table."""
+    loops = [one for one in tracks if one.split == "held_out" and one.track_id.startswith("loop")]
+    chosen = max(loops, key=lambda one: one.num_samples)
+    clean_file = f"{chosen.track_id[:-9]}.flac"
+    plan = draw_row(chosen.track_id, chosen.audio_hash, recipe="seed", seed=INBOX_SEED, variant=0)
+    damaged = render(plan, read_audio(CORPUS / clean_file))
+    path = CORPUS / "inbox" / "damaged_loop.flac"
+    peak = float(np.abs(damaged.samples).max())
+    write_audio(path, damaged.scaled(min(1.0, 0.99 / peak)), subtype="PCM_16")
+    source = next(row for row in rows if row["file"] == clean_file)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {**source, "file": "inbox/damaged_loop.flac", "original": clean_file, "sha256": sha256}
+
+
 def main() -> None:
     """Make the corpus and its table anew."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -139,12 +171,18 @@ def main() -> None:
     for old in CORPUS.glob("*.flac"):
         old.unlink()
     rows = make_corpus(package)
+    tracks = pristine_tracks()
+    rows.append(damage_a_loop(tracks, rows))
     with (CORPUS / "sources.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, FIELDS, lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
     total = sum((CORPUS / row["file"]).stat().st_size for row in rows)
-    print(f"{len(rows)} files, {total / 1e6:.2f} MB in {CORPUS}")
+    minutes = sum(one.duration_seconds for one in tracks) / 60.0
+    held_out = [one for one in tracks if one.split == "held_out"]
+    long_enough = sum(one.duration_seconds >= 1.0 for one in held_out)
+    print(f"{len(rows)} files, {total / 1e6:.2f} MB, {minutes:.2f} minutes in {CORPUS}")
+    print(f"held out: {len(held_out)} tracks, {long_enough} of them of a second or more")
 
 
 if __name__ == "__main__":

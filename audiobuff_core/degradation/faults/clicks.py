@@ -43,4 +43,4 @@ def _local_rms(samples: Samples, starts: NDArray[np.int64], sample_rate: int) ->
     last = np.minimum(starts + half, samples.shape[1])
     power = np.maximum(energy[last] - energy[first], 0.0) / (last - first)
     floor = QUIET_SHARE * np.sqrt(energy[-1] / samples.shape[1])
-    return np.maximum(np.sqrt(power), floor)
+    return np.asarray(np.maximum(np.sqrt(power), floor))

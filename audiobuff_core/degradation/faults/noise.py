@@ -1,5 +1,7 @@
 """Noise of any colour at an exact signal-to-noise ratio."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +29,7 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, generator:
         noise = _colored(samples.shape, sample_rate, parameters, generator)
     noise_power = float(np.mean(np.square(noise)))
     wanted_power = signal_power / 10.0 ** (float(parameters["snr_db"]) / 10.0)
-    return samples + noise * np.sqrt(wanted_power / noise_power)
+    return samples + noise * math.sqrt(wanted_power / noise_power)
 
 
 def _colored(
@@ -37,7 +39,7 @@ def _colored(
     channels, num_samples = shape
     num_points = max(FEWEST_POINTS, 1 << (num_samples - 1).bit_length())
     spectrum = np.fft.rfft(generator.standard_normal((channels, num_points)))
-    frequencies = np.fft.rfftfreq(num_points, 1.0 / sample_rate)
+    frequencies = np.asarray(np.fft.rfftfreq(num_points, 1.0 / sample_rate), dtype=np.float64)
     shaped = np.fft.irfft(spectrum * _amplitude(frequencies, parameters), num_points)
     return shaped[:, :num_samples]
 

@@ -1,0 +1,195 @@
+"""Damaging the tracks that a model learns from: the table first, the audio second."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from audiobuff_core.audio.loudness import level_gain
+from audiobuff_core.audio.read import read_audio
+from audiobuff_core.audio.write import write_audio
+from audiobuff_core.data.ingest import PristineTrack, load_pristine
+from audiobuff_core.data.library import Split
+from audiobuff_core.data.step_folder import StepFolder
+from audiobuff_core.degradation.plan import PlanRow, draw_row, recipe_names
+from audiobuff_core.errors import DataMissing, InvalidConfig
+from audiobuff_core.files import exists, join, read_json, write_json
+from audiobuff_core.progress import track
+from audiobuff_core.seeding import digest
+
+# Raise it when the same audio and options would give another row or another sound: ranges, recipes, faults.
+CODE_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedShard:
+    """The parameter table of a shard: a row for each variant of each track that is not held out."""
+
+    shard: str
+    digest: str
+    path: str
+    rows: tuple[PlanRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DegradedItem:
+    """One damaged variant of a track.
+
+    Attributes:
+        track_id: whose.
+        variant: 0, 1, ...
+        path: of the damaged audio, 32-bit float WAV.
+        clean_path: of the pristine audio, with the same rate and samples.
+        row: what was done to it.
+        split: `train` or `validation`.
+        num_samples: of both.
+        gain: `level_gain` of the damaged audio, for both.
+    """
+
+    track_id: str
+    variant: int
+    path: str
+    clean_path: str
+    row: PlanRow
+    split: Split
+    num_samples: int
+    gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class DegradedShard:
+    """The damaged audio of a shard; `digest` is that of the rows and the clean audio, which decide its every bit."""
+
+    shard: str
+    digest: str
+    path: str
+    items: tuple[DegradedItem, ...]
+
+
+def plan_shard(root: str, shard: str, *, recipe: str = "demo", variants: int = 2, seed: int = 1337) -> PlannedShard:
+    """Draw the damage of every track of `shard` that is not held out, `variants` times.
+
+    Raises:
+        InvalidConfig: an unknown recipe, or no variants.
+        DataMissing: the shard was not ingested.
+    """
+    if recipe not in recipe_names() or variants < 1:
+        raise InvalidConfig(
+            f"Recipe {recipe!r} with {variants} variants: expected one of {', '.join(recipe_names())} and at least 1"
+        )
+    pristine = load_pristine(root, shard)
+    inputs = digest(CODE_VERSION, pristine.digest, recipe, variants, seed)
+    path = _plan_path(root, shard)
+    if not exists(path) or read_json(path)["inputs"] != inputs:
+        rows = [
+            draw_row(one.track_id, one.audio_hash, recipe=recipe, seed=seed, variant=variant).as_dict()
+            for one in pristine.tracks
+            if one.split != "held_out"
+            for variant in range(variants)
+        ]
+        options = {"recipe": recipe, "variants": variants, "seed": seed}
+        write_json(path, {"shard": shard, "inputs": inputs, **options, "rows": rows})
+    return load_planned(root, shard)
+
+
+def load_planned(root: str, shard: str) -> PlannedShard:
+    """The table that `plan_shard` left.
+
+    Raises:
+        DataMissing: there is none.
+    """
+    path = _plan_path(root, shard)
+    if not exists(path):
+        raise DataMissing(f"No degradation plan of shard {shard!r} at {path}: materialise degradation/plan first")
+    table = read_json(path)
+    return PlannedShard(shard, digest(table["rows"]), path, tuple(PlanRow.from_dict(row) for row in table["rows"]))
+
+
+def _plan_path(root: str, shard: str) -> str:
+    return join(root, "degradation", "plan", f"{shard}.json")
+
+
+def degrade_shard(root: str, shard: str) -> DegradedShard:
+    """Render every row of the shard's plan; files whose row has not changed are kept.
+
+    Raises:
+        DataMissing: there is no plan, no pristine audio, or the plan is of other audio.
+    """
+    planned = load_planned(root, shard)
+    tracks = {one.track_id: one for one in load_pristine(root, shard).tracks}
+    by_track: dict[str, list[PlanRow]] = defaultdict(list)
+    for row in planned.rows:
+        if row.track_id not in tracks or tracks[row.track_id].audio_hash != row.audio_hash:
+            raise DataMissing(
+                f"The plan of shard {shard!r} is of other audio than audio/pristine has for track {row.track_id!r}: "
+                "materialise degradation/plan again"
+            )
+        by_track[row.track_id].append(row)
+    folder = StepFolder(join(root, "audio", "degraded", shard))
+    wanted = {_name(row): digest(CODE_VERSION, row.as_dict()) for row in planned.rows}
+    inputs = digest(CODE_VERSION, shard, wanted)
+    manifest = folder.sealed(inputs)
+    if manifest is None:
+        folder.begin(wanted)
+        with folder.noting():
+            for track_id, rows in track(by_track.items(), f"Damaging {shard}", total=len(by_track)):
+                _degrade(folder, tracks[track_id], rows, wanted)
+        manifest = folder.seal(inputs, {"shard": shard})
+    return _shard_of(root, folder.path, manifest)
+
+
+def load_degraded(root: str, shard: str) -> DegradedShard:
+    """The damaged audio that `degrade_shard` left.
+
+    Raises:
+        DataMissing: there is none, or some of its files are gone.
+    """
+    folder = StepFolder(join(root, "audio", "degraded", shard))
+    manifest = folder.load(f"degraded audio of shard {shard!r}", "materialise audio/degraded for this shard")
+    return _shard_of(root, folder.path, manifest)
+
+
+def _name(row: PlanRow) -> str:
+    return f"{row.track_id}.v{row.variant}.wav"
+
+
+def _degrade(folder: StepFolder, clean: PristineTrack, rows: list[PlanRow], wanted: dict[str, str]) -> None:
+    """Render the rows of one track that are not there yet."""
+    from audiobuff_core.degradation.render import render
+
+    missing = [row for row in rows if _name(row) not in folder.items]
+    if not missing:
+        return
+    waveform = read_audio(clean.path)
+    for row in missing:
+        damaged = render(row, waveform)
+        write_audio(join(folder.path, _name(row)), damaged)
+        item = {
+            "key": wanted[_name(row)],
+            "clean": clean.path.rsplit("/", 1)[-1],
+            "row": row.as_dict(),
+            "split": clean.split,
+            "num_samples": damaged.num_samples,
+            "gain": level_gain(damaged),
+        }
+        folder.finish(_name(row), item)
+
+
+def _shard_of(root: str, path: str, manifest: dict[str, Any]) -> DegradedShard:
+    items = []
+    for name, item in sorted(manifest["items"].items()):
+        row = PlanRow.from_dict(item["row"])
+        clean_path = join(root, "audio", "pristine", manifest["shard"], item["clean"])
+        items.append(
+            DegradedItem(
+                track_id=row.track_id,
+                variant=row.variant,
+                path=join(path, name),
+                clean_path=clean_path,
+                row=row,
+                split=item["split"],
+                num_samples=item["num_samples"],
+                gain=item["gain"],
+            )
+        )
+    content = digest(CODE_VERSION, [item.row.as_dict() for item in items])
+    return DegradedShard(manifest["shard"], content, path, tuple(items))
