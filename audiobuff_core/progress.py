@@ -4,14 +4,17 @@ Nothing is printed unless `show_progress` is active, so the library stays quiet 
 """
 
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 Item = TypeVar("Item")
+
+SECONDS_BETWEEN_LINES = 10.0
 
 _shown: list["Progress"] = []
 
@@ -23,16 +26,29 @@ def track(items: Sequence[Item] | Iterable[Item], description: str, total: int |
         return
     count = total if total is not None else len(items)  # type: ignore[arg-type]
     bars = _shown[-1]
+    if not bars.console.is_terminal:
+        yield from _with_lines(items, description, count)
+        return
     task = bars.add_task(description, total=count)
     for item in items:
         yield item
         bars.advance(task)
-    if not bars.console.is_terminal:
-        bars.console.print(f"{description}: {count} done")
+
+
+def _with_lines(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+    """Where nothing can be redrawn (a log, a pipe), a line now and then."""
+    started = spoken = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if done == total or now - spoken >= SECONDS_BETWEEN_LINES:
+            left = (now - started) / done * (total - done)
+            print(f"{description}: {done}/{total}, {left:.0f} s left", file=sys.stderr, flush=True)
+            spoken = now
 
 
 @contextmanager
-def show_progress(**options: Any) -> Iterator["Progress"]:  # noqa: ANN401 - rich's own options
+def show_progress() -> Iterator["Progress"]:
     """Show the bars of every `track` inside the block on standard error, with the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -45,7 +61,8 @@ def show_progress(**options: Any) -> Iterator["Progress"]:  # noqa: ANN401 - ric
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(file=sys.stderr), **options) as bars:
+    console = Console(file=sys.stderr)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         _shown.append(bars)
         try:
             yield bars

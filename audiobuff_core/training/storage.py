@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +70,21 @@ class CheckpointFolder:
 
 def _serialised(content: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    torch.save(_canonical(content), buffer)
     return buffer.getvalue()
+
+
+def _canonical(value: Any) -> Any:  # noqa: ANN401 - any content of a checkpoint
+    """`value` in fresh containers with interned strings.
+
+    Pickle writes an object that it meets twice as a reference. Which objects are one, and not only equal, depends on
+    whether a run was resumed; without that the same state always makes the same bytes.
+    """
+    if isinstance(value, dict):
+        return {_canonical(key): _canonical(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_canonical(inner) for inner in value)
+    return sys.intern(value) if type(value) is str else value
 
 
 def _remove(place: str) -> None:
