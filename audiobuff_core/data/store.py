@@ -74,19 +74,10 @@ class LatentStore:
             "encoder": encoder.as_dict(),
             "rate": str(rate),
             "dim": dim,
-            "stored_dtype": writer.stored_dtype,
-            "statistics": {
-                "count": statistics.count,
-                "total": statistics.total.tolist(),
-                "squares": statistics.squares.tolist(),
-            },
-            "records": [
-                [record_id, place.first_row, place.num_frames, place.channels, str(place.start_seconds)]
-                for record_id, place in writer.places.items()
-            ],
-            "objects": _objects(url),
             "extra": extra or {},
+            "objects": _objects(url),
             "version": __version__,
+            **_contents(writer, statistics),
         }
         write_json(join(url, MANIFEST), manifest)
         return _group(url, manifest)
@@ -121,6 +112,22 @@ class LatentStore:
 def open_group(url: str, *, encoder: EncoderIdentity | None = None) -> LatentGroup:
     """The sealed group at a full path or URL; errors as `LatentStore.open_group`."""
     return LatentStore(url).open_group("", encoder=encoder)
+
+
+def _contents(writer: GroupWriter, statistics: ChannelStatistics) -> dict[str, Any]:
+    """What the manifest says of the records and their values."""
+    return {
+        "stored_dtype": writer.stored_dtype,
+        "statistics": {
+            "count": statistics.count,
+            "total": statistics.total.tolist(),
+            "squares": statistics.squares.tolist(),
+        },
+        "records": [
+            [record_id, place.first_row, place.num_frames, place.channels, str(place.start_seconds)]
+            for record_id, place in writer.places.items()
+        ],
+    }
 
 
 @contextmanager
