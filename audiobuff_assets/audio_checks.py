@@ -104,17 +104,14 @@ def damage_within_spec(context: dg.AssetCheckExecutionContext, root: str) -> Ver
     return Verdict(not far, {"far_in_level": far[:20]})
 
 
-def _held_out_aligned(context: dg.AssetCheckExecutionContext, root: str) -> Verdict:
+@check("evaluation/degraded", blocking=True, partitions=DAMAGE_KINDS, name="aligned_with_pristine")
+def held_out_aligned(context: dg.AssetCheckExecutionContext, root: str) -> Verdict:
     """A damaged clip has exactly the samples and the rate of its clean one."""
     from audiobuff_core.evaluation.held_out import load_held_out
 
     items = load_held_out(root, context.partition_key).items
     wrong = _unequal([(item.track_id, item.clean_path, item.degraded_path) for item in items])
     return Verdict(not wrong, {"clips": len(items), "wrong": wrong})
-
-
-_held_out_aligned.__name__ = "aligned_with_pristine"
-held_out_aligned = check("evaluation/degraded", blocking=True, partitions=DAMAGE_KINDS)(_held_out_aligned)
 
 
 def _unequal(pairs: list[tuple[str, str, str]]) -> list[str]:

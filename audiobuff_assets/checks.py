@@ -22,9 +22,13 @@ Body = Callable[[dg.AssetCheckExecutionContext, str], Verdict]
 
 
 def check(
-    asset: str, *, blocking: bool = False, partitions: dg.PartitionsDefinition | None = SHARDS
+    asset: str,
+    *,
+    blocking: bool = False,
+    partitions: dg.PartitionsDefinition | None = SHARDS,
+    name: str | None = None,
 ) -> Callable[[Body], dg.AssetChecksDefinition]:
-    """Declare a check named as the function and described by its docstring.
+    """Declare a check named `name`, or as the function, and described by its docstring.
 
     A blocking one stops everything downstream in its run; another one only warns.
     """
@@ -41,7 +45,7 @@ def check(
             warnings.simplefilter("ignore", dg.PreviewWarning)
             return dg.asset_check(
                 asset=key(asset),
-                name=body.__name__,
+                name=name or body.__name__,
                 description=body.__doc__,
                 blocking=blocking,
                 partitions_def=partitions,

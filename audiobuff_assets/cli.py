@@ -82,6 +82,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         profile=arguments.profile,
         debug=arguments.debug,
     )
+    options.check()
     if arguments.input is not None:
         from audiobuff_assets.repair import repair
 

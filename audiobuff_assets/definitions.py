@@ -38,7 +38,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
         "trainer": Trainer(),
     }
     return dg.Definitions(
-        assets=[asset for module in MODULES for asset in dg.load_assets_from_modules([module])],
+        assets=[asset for module in MODULES for asset in dg.load_assets_from_modules([module], include_specs=True)],
         asset_checks=[found for module in CHECK_MODULES for found in dg.load_asset_checks_from_modules([module])],
         jobs=ALL_JOBS,
         sensors=[register_new_audio(corpus_folder())],

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from audiobuff_assets.checks import Verdict, check
-from audiobuff_assets.results import path_of
+from audiobuff_assets.results import key, path_of
 from resources.currency import data_versions
 from resources.inbox import inbox_file
 from resources.partitions import DAMAGE_KINDS, EVALUATIONS, INBOX_FILES, split_evaluation_key
@@ -45,8 +45,6 @@ def better_than_input(context: dg.AssetCheckExecutionContext, root: str) -> Verd
 @check("evaluation/leaderboard", partitions=None)
 def covers_all_degradations(context: dg.AssetCheckExecutionContext, root: str) -> Verdict:
     """Every checkpoint was tried on every kind of damage."""
-    from audiobuff_assets.results import key
-
     tried: dict[str, set[str]] = {}
     for found in data_versions(context.instance, key("evaluation/metrics")):
         checkpoint, kind = split_evaluation_key(found)
@@ -65,7 +63,8 @@ def not_worse_than_champion(context: dg.AssetCheckExecutionContext, root: str) -
     return Verdict(comparison.not_worse, {"reason": comparison.reason})
 
 
-def _restored_file(context: dg.AssetCheckExecutionContext, root: str) -> Verdict:
+@check("restoration/restored", blocking=True, partitions=INBOX_FILES, name="finite_and_same_length")
+def restored_file(context: dg.AssetCheckExecutionContext, root: str) -> Verdict:
     """The repaired file reads back, finite, with the rate, channels and length of the dropped one."""
     from audiobuff_core.audio.read import read_audio
 
@@ -73,7 +72,3 @@ def _restored_file(context: dg.AssetCheckExecutionContext, root: str) -> Verdict
     repaired = read_audio(path_of(context, "restoration/restored", context.partition_key))
     same = damaged.samples.shape == repaired.samples.shape and damaged.sample_rate == repaired.sample_rate
     return Verdict(same, {"shape": str(repaired.samples.shape), "sample_rate": repaired.sample_rate})
-
-
-_restored_file.__name__ = "finite_and_same_length"
-restored_file = check("restoration/restored", blocking=True, partitions=INBOX_FILES)(_restored_file)

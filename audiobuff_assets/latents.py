@@ -54,6 +54,7 @@ def latents_asset(stream: str) -> dg.AssetsDefinition:
                 "records": len(made.record_ids),
                 "frames": sum(made.frames_of(record) for record in made.record_ids),
                 "encoder": made.encoder.key,
+                "codec": encoders.codec,
                 "throughput/records_per_second": len(made.record_ids) / max(seconds, 1e-6),
             },
         )

@@ -6,8 +6,9 @@ import math
 import dagster as dg
 
 from audiobuff_assets.checks import Verdict, check
-from audiobuff_assets.results import path_of
+from audiobuff_assets.results import key, path_of
 from audiobuff_core.files import join, read_bytes
+from resources.currency import recorded
 
 STREAMS = ("target", "structure", "semantic")
 MIN_TRAINING_SECONDS = 10.0
@@ -17,12 +18,13 @@ MIN_ROUND_TRIP_DB = 20.0
 def _latents_finite(stream: str) -> dg.AssetChecksDefinition:
     def latents_finite(context: dg.AssetCheckExecutionContext, root: str) -> Verdict:
         """No latent is NaN or infinite."""
-        import torch
+        import numpy as np
 
         from audiobuff_core.data.store import open_group
 
         group = open_group(path_of(context, f"latents/{stream}", context.partition_key))
-        bad = [name for name in group.record_ids if not torch.isfinite(group.record(name).values).all()]
+        # As stored: codes can't be anything but finite, and need no network to be looked at.
+        bad = [name for name in group.record_ids if not np.isfinite(group.read(name, 0, group.frames_of(name))).all()]
         return Verdict(not bad, {"records": len(group.record_ids), "not_finite": bad[:20]})
 
     return check(f"latents/{stream}", blocking=True)(latents_finite)
@@ -32,16 +34,17 @@ def _pairs_complete(stream: str) -> dg.AssetChecksDefinition:
     def pairs_complete(context: dg.AssetCheckExecutionContext, root: str) -> Verdict:
         """Every damaged track has its latents; the target stream has those of the clean one, too, equally long."""
         from audiobuff_core.data.damage import load_degraded
+        from audiobuff_core.data.extraction import clean_record, damaged_record
         from audiobuff_core.data.store import open_group
 
         group = open_group(path_of(context, f"latents/{stream}", context.partition_key))
         frames = {name: group.frames_of(name) for name in group.record_ids}
         items = load_degraded(root, context.partition_key).items
-        wrong = [name for name in (f"{item.track_id}/v{item.variant}" for item in items) if name not in frames]
+        wrong = [name for name in (damaged_record(item.track_id, item.variant) for item in items) if name not in frames]
         if stream == "target":
             for item in items:
-                clean, damaged = f"{item.track_id}/clean.v{item.variant}", f"{item.track_id}/v{item.variant}"
-                if frames.get(clean) != frames.get(damaged):
+                clean = clean_record(item.track_id, item.variant)
+                if frames.get(clean) != frames.get(damaged_record(item.track_id, item.variant)):
                     wrong.append(clean)
         return Verdict(not wrong, {"damaged_tracks": len(items), "incomplete": wrong[:20]})
 
@@ -59,18 +62,23 @@ def round_trip_quality(context: dg.AssetCheckExecutionContext, root: str) -> Ver
 
     from audiobuff_core.audio.read import read_audio
     from audiobuff_core.audio.resample import resample
-    from audiobuff_core.codecs.registry import EncoderChoice, load_codec
+    from audiobuff_core.codecs.registry import load_codec
     from audiobuff_core.data.damage import load_degraded
+    from audiobuff_core.data.extraction import clean_record
     from audiobuff_core.data.store import open_group
 
     items = load_degraded(root, context.partition_key).items
     if not items:
         return Verdict(True, {"round_trip_db": 0.0, "tracks": 0})
     group = open_group(path_of(context, "latents/target", context.partition_key))
-    codec = load_codec(EncoderChoice().codec)
+    choice = recorded(context.instance, key("latents/target"), context.partition_key, "codec")
+    assert choice is not None
+    codec = load_codec(choice)
     item = items[0]
     clean = resample(read_audio(item.clean_path).mono().scaled(item.gain), codec.sample_rate)
-    decoded = codec.decode(group.record(f"{item.track_id}/clean.v{item.variant}"), clean.num_samples)
+    decoded = codec.decode(
+        group.record(clean_record(item.track_id, item.variant), codec.from_stored), clean.num_samples
+    )
     error = float(np.sum(np.square(clean.samples - decoded.samples)))
     quality_db = 10 * math.log10((float(np.sum(np.square(clean.samples))) + 1e-12) / (error + 1e-12))
     return Verdict(quality_db >= MIN_ROUND_TRIP_DB, {"round_trip_db": quality_db})
@@ -125,7 +133,7 @@ def val_loss_improved(context: dg.AssetCheckExecutionContext, root: str) -> Verd
     return Verdict(len(losses) > 1 and losses[-1] < losses[0], seen)
 
 
-@check("model/champion", blocking=True, partitions=None)
+@check("model/champion", blocking=True, partitions=None, name="weights_reload")
 def champion_reloads(context: dg.AssetCheckExecutionContext, root: str) -> Verdict:
     """The champion's weights load into a restorer."""
     from audiobuff_core.evaluation.release import load_champion

@@ -11,6 +11,7 @@ from audiobuff_assets.evaluation import HeldOutConfig, RestorationConfig
 from audiobuff_assets.ingest import IngestConfig
 from audiobuff_assets.results import key
 from audiobuff_assets.training import TrainingConfig
+from audiobuff_core.codecs.registry import CODECS, SIDE_STREAMS, load_codec, load_feature_encoder
 from resources.encoder_suite import EncoderSuite
 
 
@@ -40,6 +41,18 @@ class DemoOptions:
     def encoders(self) -> EncoderSuite:
         """The encoders asked for."""
         return EncoderSuite(codec=self.codec, structure=self.structure, semantic=self.semantic)
+
+    def check(self) -> None:
+        """Refuse unknown encoders before anything slow begins.
+
+        Raises:
+            EncoderUnavailable: naming the known ones.
+        """
+        if self.codec not in CODECS:
+            load_codec(self.codec)
+        for stream, known in SIDE_STREAMS.items():
+            if (name := self.encoders.options()[stream]) not in known:
+                load_feature_encoder(stream, name)
 
     def configs(self) -> dict[dg.AssetKey, dg.Config]:
         """The configuration of each asset that has one."""

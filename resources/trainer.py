@@ -26,6 +26,7 @@ class Trainer(dg.ConfigurableResource):  # type: ignore[type-arg]
     save_seconds: float = Field(
         default=30.0, description="How long a cancelled training may take to save before it is killed."
     )
+    stop_seconds: float = Field(default=5.0, description="How long it then may take after SIGTERM.")
 
     def run(
         self,
@@ -58,7 +59,7 @@ class Trainer(dg.ConfigurableResource):  # type: ignore[type-arg]
                 context.log.info("Cancelled: asking the trainer to save its checkpoint and stop.")
                 raise
             finally:
-                killed = end_tree(process.pid, grace_seconds=(self.save_seconds, 5.0, 5.0))
+                killed = end_tree(process.pid, grace_seconds=(self.save_seconds, self.stop_seconds, 5.0))
                 if process.poll() is None:
                     process.wait()
                 if killed:

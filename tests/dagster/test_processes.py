@@ -37,9 +37,7 @@ def wait_for_pids(path: Path, count: int, seconds: float = 60.0) -> list[psutil.
 def assert_gone(processes: list[psutil.Process], seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        living = [
-            process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        ]
+        living = [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
         if not living:
             return
         time.sleep(0.05)
