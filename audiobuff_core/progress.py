@@ -51,7 +51,14 @@ def _with_lines(items: Iterable[Item], description: str, total: int) -> Iterator
 def show_progress() -> Iterator["Progress"]:
     """Show the bars of every `track` inside the block on standard error, with the time left."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description:<34}"),

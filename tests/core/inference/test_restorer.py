@@ -1,0 +1,135 @@
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audiobuff_core.audio.read import read_audio
+from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.audio.write import write_audio
+from audiobuff_core.data.dataset import Stretch
+from audiobuff_core.errors import InvalidAudio, InvalidConfig, OutputNotWritable, StoreMismatch
+from audiobuff_core.inference.restore_file import restore_file
+from audiobuff_core.inference.restorer import Restorer
+from audiobuff_core.inference.windows import Conditions, WindowedField, plan_windows, window_weights
+
+
+def _tone(seconds: float, rate: int, channels: int = 1) -> Waveform:
+    time = np.arange(round(seconds * rate)) / rate
+    rows = [0.3 * np.sin(2 * np.pi * 440 * (row + 1) * time) for row in range(channels)]
+    return Waveform(np.stack(rows).astype(np.float32), rate)
+
+
+@given(st.integers(1, 500), st.integers(4, 64), st.integers(1, 3))
+def test_windows_cover_every_frame_and_overlap(num_frames: int, window_frames: int, share: int) -> None:
+    overlap = window_frames * share // 4
+    windows = plan_windows(num_frames, window_frames, overlap)
+    assert windows[0].first == 0
+    assert windows[-1].last == num_frames
+    for before, after in itertools.pairwise(windows):
+        assert before.first < after.first <= before.last - overlap
+    assert all(float(window_weights(window, num_frames, overlap).min()) > 0 for window in windows)
+
+
+def test_a_constant_field_has_no_seams(restorer: Restorer) -> None:
+    """Where all windows agree, the averaged velocity is theirs, everywhere."""
+    head = restorer.model.vfn.head.fields
+    num_frames, precision = 150, "fp32"
+    stretch = Stretch(torch.zeros(90, restorer.structure.feature_dim), torch.arange(90, dtype=torch.float64) / 50)
+    semantic = Stretch(torch.zeros(12, restorer.semantic.feature_dim), torch.arange(12, dtype=torch.float64) / 6.25)
+    conditions = Conditions(torch.zeros(2, num_frames, 512), 44_100 / 512, stretch, semantic, tau=0.0)
+    field = WindowedField(
+        restorer.model, conditions, window_frames=32, overlap_frames=8, precision=precision, device=torch.device("cpu")
+    )
+    before = head.bias.detach().clone()
+    try:
+        # sigmoid(0) x (0 x_t + 0 damaged + 1) = 1/2
+        head.bias.data[2 * 512 : 3 * 512] = 1.0
+        velocity = field(torch.zeros(2, num_frames, 512), torch.zeros(2))
+        both = field(torch.zeros(4, num_frames, 512), torch.zeros(4))
+    finally:
+        head.bias.data = before
+    assert torch.allclose(velocity, torch.full_like(velocity, 0.5), atol=1e-6)
+    assert both.shape == (4, num_frames, 512)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.sampled_from([8_000, 22_050, 44_100, 48_000, 96_000]), st.integers(1, 2), st.integers(3_000, 40_000))
+def test_a_network_that_changes_nothing_gives_the_recording_back(
+    restorer: Restorer, rate: int, channels: int, num_samples: int
+) -> None:
+    tone = _tone(num_samples / rate, rate, channels)
+    restored = restorer.restore(tone)
+    assert restored.sample_rate == rate
+    assert restored.samples.shape == tone.samples.shape
+    inner = slice(200, -200)
+    assert float(np.abs(restored.samples[:, inner] - tone.samples[:, inner]).max()) < 5e-3
+
+
+def test_the_same_seed_restores_the_same(restorer: Restorer) -> None:
+    tone = _tone(0.6, 44_100)
+    one, two, other = (restorer.restore(tone, tau=0.5, seed=seed).samples for seed in (1, 1, 2))
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+
+
+def test_the_source_noise_follows_tau(restorer: Restorer) -> None:
+    tone = _tone(0.5, 44_100)
+
+    def error(tau: float) -> float:
+        return float(np.square(restorer.restore(tone, tau=tau).samples - tone.samples).mean())
+
+    assert error(0.0) < 1e-8 < error(0.2) < error(0.8)
+
+
+def test_options_out_of_range_are_named(restorer: Restorer) -> None:
+    with pytest.raises(InvalidConfig, match="0 steps"):
+        restorer.restore(_tone(0.2, 44_100), steps=0)
+    with pytest.raises(InvalidConfig, match=r"tau 1\.5"):
+        restorer.restore(_tone(0.2, 44_100), tau=1.5)
+
+
+def test_a_model_of_other_encoders_is_refused(export: Path, tmp_path: Path) -> None:
+    shutil.copytree(export, tmp_path / "other")
+    config = json.loads((tmp_path / "other" / "config.json").read_text())
+    config["meta"]["identities"]["target"]["revision"] = "0"
+    (tmp_path / "other" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(StoreMismatch, match="target encoder"):
+        Restorer.load(str(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_file_comes_back_with_its_report(restorer: Restorer, tmp_path: Path, suffix: str) -> None:
+    tone = _tone(0.5, 32_000, channels=2)
+    write_audio(tmp_path / "in.wav", tone)
+    report = restore_file(tmp_path / "in.wav", tmp_path / f"out{suffix}", restorer)
+    assert read_audio(tmp_path / f"out{suffix}").samples.shape == tone.samples.shape
+    assert json.loads((tmp_path / f"out{suffix}.json").read_text()) == report
+    assert report["model"]["checkpoint_sha256"] == restorer.identity["checkpoint_sha256"]
+
+
+def test_a_format_without_headroom_is_scaled_by_the_least_that_fits(restorer: Restorer, tmp_path: Path) -> None:
+    loud = _tone(0.5, 44_100).scaled(4.0)
+    write_audio(tmp_path / "in.wav", loud)
+    report = restore_file(tmp_path / "in.wav", tmp_path / "out.flac", restorer)
+    assert report["output_gain_db"] == pytest.approx(20 * np.log10(0.999 / 1.2), abs=0.05)
+
+
+def test_bad_requests_leave_nothing(restorer: Restorer, tmp_path: Path) -> None:
+    write_audio(tmp_path / "in.wav", _tone(0.5, 44_100))
+    write_audio(tmp_path / "one.wav", Waveform(np.ones((1, 1), np.float32), 44_100))
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InvalidConfig, match="never overwritten"):
+        restore_file(tmp_path / "in.wav", tmp_path / "in.wav", restorer)
+    with pytest.raises(InvalidConfig, match=r"expected one of \.wav"):
+        restore_file(tmp_path / "in.wav", tmp_path / "out.txt", restorer)
+    with pytest.raises(InvalidAudio, match=r"1 sample\(s\).*expected at least 0.05 s"):
+        restore_file(tmp_path / "one.wav", tmp_path / "out.wav", restorer)
+    with pytest.raises(OutputNotWritable):
+        restore_file(tmp_path / "in.wav", tmp_path / "in.wav" / "out.wav", restorer)
+    assert sorted(tmp_path.iterdir()) == before
