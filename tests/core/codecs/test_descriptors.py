@@ -18,6 +18,8 @@ def harmonic_tone(frequency_hz: float, seconds: float = 1.0, sample_rate: int = 
 
 
 class TestStructureDescriptors(FeatureEncoderContract):
+    clock_frames = 0.1
+
     @pytest.fixture
     def encoder(self):
         return StructureDescriptors()
@@ -60,6 +62,8 @@ class TestStructureDescriptors(FeatureEncoderContract):
 
 
 class TestSemanticDescriptors(FeatureEncoderContract):
+    clock_frames = 0.1
+
     @pytest.fixture
     def encoder(self):
         return SemanticDescriptors()
