@@ -2,8 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
-from scipy.signal import get_window
 
 from audiobuff_core.errors import InvalidAudio
 
@@ -15,7 +13,7 @@ FLOOR_DB = -110.0
 def log_power_db(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     """The log power spectrogram that the distance compares.
 
-    Hann window of 2048 samples, hop 512, no centring; the end is filled with zeros until every sample is in a
+    Periodic Hann window of 2048 samples, hop 512, no centring; the end is filled with zeros until every sample is in a
     frame. A full-scale sine reads 0 dB. `FLOOR_DB` is added as power before the logarithm: it lies 16 dB above the
     rounding noise of 16-bit audio, so that digital silence and dither count as the same thing.
 
@@ -29,9 +27,9 @@ def log_power_db(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     num_frames = max(0, -((WINDOW_SAMPLES - num_samples) // HOP_SAMPLES)) + 1
     padded = np.zeros(WINDOW_SAMPLES + (num_frames - 1) * HOP_SAMPLES)
     padded[:num_samples] = samples
-    window = get_window("hann", WINDOW_SAMPLES)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW_SAMPLES) / WINDOW_SAMPLES)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES)[::HOP_SAMPLES] * window
-    amplitude = np.abs(fft.rfft(frames, axis=1)) / (window.sum() / 2)
+    amplitude = np.abs(np.fft.rfft(frames, axis=1)) / (window.sum() / 2)
     decibels: NDArray[np.float64] = 10.0 * np.log10(amplitude**2 + 10.0 ** (FLOOR_DB / 10))
     return decibels
 

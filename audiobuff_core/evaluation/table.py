@@ -1,0 +1,117 @@
+"""The measurements of one checkpoint on one kind of damage."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import pstdev
+from typing import Any
+
+from audiobuff_core.evaluation.bootstrap import Interval, mean_interval
+
+METRICS = ("lsd_db", "si_sdr_db")
+ROWS = ("degraded", "restored", "ceiling")
+# What turns a difference of a metric into a gain, where more is better.
+SIGNS = {"lsd_db": -1.0, "si_sdr_db": 1.0}
+# Under this distance between floor and ceiling there is no gap whose closed share would mean anything.
+SMALLEST_GAP_DB = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ClipMeasures:
+    """One clip by every metric.
+
+    Attributes:
+        track_id: whose clip.
+        content_digest: of what decides the clean and the damaged clip: clips are paired by it.
+        degraded: metric name to value, of the damaged input: the floor.
+        restored: of the network's output.
+        ceiling: of the clean clip after the codec's round trip.
+    """
+
+    track_id: str
+    content_digest: str
+    degraded: Mapping[str, float]
+    restored: Mapping[str, float]
+    ceiling: Mapping[str, float]
+
+    @property
+    def gains(self) -> dict[str, float]:
+        """By metric, how much better the restored clip is than the damaged one; negative where it is worse."""
+        return {name: SIGNS[name] * (self.restored[name] - self.degraded[name]) for name in METRICS}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricTable:
+    """All clips of one kind after one checkpoint.
+
+    Attributes:
+        checkpoint_key: which network.
+        kind: which damage.
+        digest: of every value.
+        path: of the JSON file.
+        items: the clips, in the order of their tracks.
+        intervals: row (`degraded`, `restored`, `ceiling`) to metric to mean with interval.
+        gain_intervals: metric to the paired gain of restored over degraded, positive where better.
+    """
+
+    checkpoint_key: str
+    kind: str
+    digest: str
+    path: str
+    items: tuple[ClipMeasures, ...]
+    intervals: Mapping[str, Mapping[str, Interval]]
+    gain_intervals: Mapping[str, Interval]
+
+    @property
+    def degraded(self) -> dict[str, float]:
+        """Metric to mean of the damaged clips."""
+        return {name: interval.mean for name, interval in self.intervals["degraded"].items()}
+
+    @property
+    def restored(self) -> dict[str, float]:
+        """Metric to mean of the restored clips."""
+        return {name: interval.mean for name, interval in self.intervals["restored"].items()}
+
+    @property
+    def ceiling(self) -> dict[str, float]:
+        """Metric to mean of the codec's round trip of the clean clips."""
+        return {name: interval.mean for name, interval in self.intervals["ceiling"].items()}
+
+    @property
+    def gains(self) -> dict[str, dict[str, Any]]:
+        """Metric to {mean, low, high, num_values, confidence, excludes_zero} of the paired gain."""
+        return {
+            name: {**interval.as_dict(), "excludes_zero": interval.excludes_zero}
+            for name, interval in self.gain_intervals.items()
+        }
+
+    @property
+    def closed_shares(self) -> dict[str, float | None]:
+        """Metric to the share of the gap from floor to ceiling that was closed; None where there is no gap."""
+        shares: dict[str, float | None] = {}
+        for name in METRICS:
+            gap = SIGNS[name] * (self.ceiling[name] - self.degraded[name])
+            shares[name] = self.gain_intervals[name].mean / gap if gap > SMALLEST_GAP_DB else None
+        return shares
+
+    def worst(self, num_clips: int = 20) -> list[ClipMeasures]:
+        """The clips with the smallest gains, by the sum over metrics of gain in units of the metric's spread."""
+        spreads = {name: _spread([item.gains[name] for item in self.items]) for name in METRICS}
+        ordered = sorted(
+            self.items, key=lambda item: (sum(item.gains[name] / spreads[name] for name in METRICS), item.track_id)
+        )
+        return ordered[:num_clips]
+
+
+def summarise(
+    items: Sequence[ClipMeasures], *, seed: int
+) -> tuple[dict[str, dict[str, Interval]], dict[str, Interval]]:
+    """`intervals` and `gain_intervals` of a `MetricTable` of `items`; `seed` is that of the bootstrap."""
+    intervals = {
+        row: {name: mean_interval([getattr(item, row)[name] for item in items], seed=seed) for name in METRICS}
+        for row in ROWS
+    }
+    return intervals, {name: mean_interval([item.gains[name] for item in items], seed=seed) for name in METRICS}
+
+
+def _spread(values: Sequence[float]) -> float:
+    return max(1e-9, pstdev(values))
