@@ -112,6 +112,10 @@ class Standardiser:
         """`values * std + mean`."""
         return values * self.std + self.mean
 
+    def to(self, device: torch.device) -> "Standardiser":
+        """The same on `device`."""
+        return Standardiser(self.mean.to(device), self.std.to(device))
+
 
 STREAMS = ("target", "structure", "semantic")
 Standardisers = dict[str, Standardiser]

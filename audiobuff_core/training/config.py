@@ -41,6 +41,8 @@ class TrainingConfig:
         times: `logit_normal` or `uniform`.
         start_share: probability of t = 0.
         ratio_weight: weight of the log error ratio beside the squared error.
+        ratio_floor: error ratio below which an item is good enough; small values guard clean items more and let
+            damaged ones learn more slowly.
         log_interval: steps between log rows.
         save_every_epochs: epochs between validations and kept checkpoints.
         checkpoint_seconds: longest time without a checkpoint.
@@ -74,6 +76,7 @@ class TrainingConfig:
     times: str = "logit_normal"
     start_share: float = 0.25
     ratio_weight: float = 0.0
+    ratio_floor: float = 0.05
     log_interval: int = 25
     save_every_epochs: int = 1
     checkpoint_seconds: float = 300.0
@@ -118,7 +121,7 @@ _LEAST: dict[str, float] = {
     "epochs": 1, "max_steps": 1, "batch_size": 1, "grad_accum_steps": 1, "num_workers": 0, "segment_frames": 2,
     "lr": 0.0, "weight_decay": 0.0, "warmup_steps": 0, "clip_norm": 1e-9, "d_model": 4, "n_heads": 1, "depth": 1,
     "hidden_dim": 1, "kernel_frames": 1, "log_interval": 1, "save_every_epochs": 1, "checkpoint_seconds": 0.0,
-    "max_bad_steps": 1, "inference_steps": 1, "ratio_weight": 0.0,
+    "max_bad_steps": 1, "inference_steps": 1, "ratio_weight": 0.0, "ratio_floor": 1e-9,
 }  # fmt: skip
 _CHOICES = {
     "precision": ("auto", "bf16", "fp16", "fp32"),
@@ -137,8 +140,8 @@ PROFILES: dict[str, TrainingConfig] = {
     "full": TrainingConfig(epochs=100, batch_size=8, num_workers=4, grad_accum_steps=8),
     # Two minutes on two cores: a small network that starts at the damaged latent and first learns to predict.
     "demo": TrainingConfig(
-        epochs=1000, max_steps=240, batch_size=16, lr=1e-3, weight_decay=0.01, d_model=256, n_heads=4, depth=4,
-        hidden_dim=512, checkpoint_seconds=30.0, log_interval=5, save_every_epochs=4, **_SMALL,
+        epochs=1000, max_steps=260, batch_size=16, lr=1e-3, weight_decay=0.01, d_model=256, n_heads=4, depth=4,
+        hidden_dim=512, ratio_weight=0.1, checkpoint_seconds=30.0, log_interval=5, save_every_epochs=4, **_SMALL,
     ),
     # Seconds: for the tests.
     "test": TrainingConfig(

@@ -11,6 +11,7 @@ from audiobuff_core.flow.loss import error_ratio_log, squared_error_sum
 from audiobuff_core.flow.path import data_estimate, sample_path
 from audiobuff_core.flow.source import make_source
 from audiobuff_core.models.conditioning import SideStream
+from audiobuff_core.models.model import Standardiser
 from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.draws import Draws, with_drops
 
@@ -28,8 +29,14 @@ class BatchError:
     log_ratio: Float[Tensor, ""]
 
 
-def batch_error(model: nn.Module, config: TrainingConfig, batch: Batch, draws: Draws) -> BatchError:
-    """The error of `model`'s velocity at the points that `draws` picks."""
+def batch_error(
+    model: nn.Module, config: TrainingConfig, batch: Batch, draws: Draws, latents: Standardiser
+) -> BatchError:
+    """The error of `model`'s velocity at the points that `draws` picks.
+
+    The squared error is of standardised latents, in which every channel counts alike; the log ratio is of the
+    latents themselves (by `latents`), in which loud channels count more, as they do to the ear.
+    """
     x_0 = make_source(config.source, batch.damaged, draws.noise, draws.tau)  # type: ignore[arg-type]
     sample = sample_path(x_0, batch.clean, draws.t)
     velocity = model(
@@ -46,7 +53,10 @@ def batch_error(model: nn.Module, config: TrainingConfig, batch: Batch, draws: D
     if config.ratio_weight == 0:
         return BatchError(squared, torch.zeros_like(squared))
     estimate = data_estimate(sample.x_t, velocity, draws.t)
-    return BatchError(squared, error_ratio_log(estimate, batch.clean, batch.valid).sum())
+    ratios = error_ratio_log(
+        latents.from_standard(estimate), latents.from_standard(batch.clean), batch.valid, floor=config.ratio_floor
+    )
+    return BatchError(squared, ratios.sum())
 
 
 def step_loss(

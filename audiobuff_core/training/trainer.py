@@ -168,12 +168,13 @@ class Trainer:
         """Gradients of the whole step's mean, with one all-reduce; this rank's share of the loss."""
         config, device, loss_share = self.config, self.ranks.device, 0.0
         precision: Precision = config.precision  # type: ignore[assignment]
+        latents = self.state.standardisers["target"].to(device)
         for index, (batch, draws) in enumerate(microbatches):
             last = index == len(microbatches) - 1
             if isinstance(model, DistributedDataParallel):
                 model.require_backward_grad_sync = last
             with autocast(precision, device):
-                error = batch_error(model, config, moved(batch, device), moved_draws(draws, device))
+                error = batch_error(model, config, moved(batch, device), moved_draws(draws, device), latents)
             loss = step_loss(error, config, total_frames=total_frames, total_items=self.samples_per_step)
             # DDP averages gradients over ranks, the loss is already divided by the totals of all of them.
             self.state.scaler.scale(loss * self.ranks.world_size).backward()  # type: ignore[no-untyped-call]

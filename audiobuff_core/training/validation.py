@@ -23,6 +23,7 @@ class FixedValidation:
         self.precision: Literal["auto"] = config.precision  # type: ignore[assignment]
         slots = range(0, len(dataset.slots), max(1, -(-len(dataset.slots) // MAX_SEGMENTS)))
         counters = list(slots)
+        self.latents = dataset.standardisers["target"].to(device)
         self.parts: list[tuple[Batch, Draws]] = []
         for first in range(0, len(counters), config.batch_size):
             part = counters[first : first + config.batch_size]
@@ -37,6 +38,6 @@ class FixedValidation:
         total, frames = 0.0, 0
         for batch, draws in self.parts:
             with autocast(self.precision, self.device):
-                total += float(batch_error(model, self.config, batch, draws).squared)
+                total += float(batch_error(model, self.config, batch, draws, self.latents).squared)
             frames += batch.num_valid()
         return total / frames

@@ -112,7 +112,7 @@ def test_loss_and_gradients_do_not_depend_on_how_a_step_is_split(snapshot: Snaps
         for part in parts:
             batch = collate([segments[index] for index in part])
             draws = draw(config, part, batch)
-            error = batch_error(trainer.state.model, config, batch, draws)
+            error = batch_error(trainer.state.model, config, batch, draws, dataset.standardisers["target"])
             step_loss(error, config, total_frames=total, total_items=4).backward()
         return [p.grad.clone() for p in trainer.state.model.parameters() if p.grad is not None]
 
