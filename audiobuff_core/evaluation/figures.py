@@ -1,0 +1,73 @@
+"""Spectrograms as small pictures; matplotlib and Pillow are imported when one is drawn."""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH_PIXELS, HEIGHT_PIXELS = 320, 144
+# Few colours compress well, and the eye can't tell more apart in so small a picture.
+NUM_COLOURS = 64
+RANGE_DB = 80.0
+WINDOW_SAMPLES = 2048
+LOWEST_HZ, HIGHEST_HZ = 60.0, 20_000.0
+TICKS_HZ = (200.0, 1_000.0, 5_000.0, 10_000.0)
+
+
+def spectrogram_png(samples: NDArray[np.float32], sample_rate: int, *, top_db: float) -> bytes:
+    """A palette PNG of 320 x 144 pixels without axes: time to the right, frequency on the mel scale upwards.
+
+    Args:
+        samples: one channel, shape [samples].
+        sample_rate: in Hz.
+        top_db: the level of the brightest colour; the darkest is 80 dB below. Give pictures that are to be compared
+            the same one, such as `loudest_db` of the clean clip.
+    """
+    import matplotlib as mpl
+    from PIL import Image
+
+    levels_db = _mel_levels_db(samples, sample_rate)
+    shades = np.clip((levels_db - top_db) / RANGE_DB + 1.0, 0.0, 1.0)
+    indices = np.round(shades[::-1] * (NUM_COLOURS - 1)).astype(np.uint8)
+    palette = (np.asarray(mpl.colormaps["magma"](np.linspace(0, 1, NUM_COLOURS)))[:, :3] * 255).round().astype(np.uint8)
+    picture = Image.frombytes("P", indices.shape[::-1], indices.tobytes())
+    picture.putpalette(palette.tobytes())
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def loudest_db(samples: NDArray[np.float32], sample_rate: int) -> float:
+    """The highest level in the spectrogram of one channel, shape [samples]."""
+    return float(_mel_levels_db(samples, sample_rate).max())
+
+
+def tick_positions() -> list[tuple[str, float]]:
+    """Label and height, in percent of the picture from its bottom, of a few frequencies."""
+    low, high = _mel(LOWEST_HZ), _mel(HIGHEST_HZ)
+    return [
+        (f"{hertz / 1000:g}k" if hertz >= 1000 else f"{hertz:g}", round(100 * (_mel(hertz) - low) / (high - low), 2))
+        for hertz in TICKS_HZ
+    ]
+
+
+def _mel(hertz: float) -> float:
+    """The mel scale of O'Shaughnessy (1987)."""
+    return float(2595 * np.log10(1 + hertz / 700))
+
+
+def _mel_levels_db(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+    """Levels in dB, shape [HEIGHT_PIXELS, WIDTH_PIXELS], lowest frequency first: mean power over each pixel's band."""
+    padded = np.pad(samples.astype(np.float64), WINDOW_SAMPLES // 2)
+    starts = np.linspace(0, len(padded) - WINDOW_SAMPLES, WIDTH_PIXELS).round().astype(int)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES)[starts] * np.hanning(WINDOW_SAMPLES)
+    power = np.square(np.abs(np.fft.rfft(frames, axis=1)))
+    # Power summed up to a frequency, read off between the bins: right for bands wider and narrower than a bin.
+    summed = np.concatenate([np.zeros((WIDTH_PIXELS, 1)), np.cumsum(power, axis=1)], axis=1)
+    bin_edges_hz = (np.arange(summed.shape[1]) - 0.5) * sample_rate / WINDOW_SAMPLES
+    mels = np.linspace(_mel(LOWEST_HZ), _mel(HIGHEST_HZ), HEIGHT_PIXELS + 1)
+    edges_hz = 700 * (10 ** (mels / 2595) - 1)
+    at_edges = np.stack([np.interp(edges_hz, bin_edges_hz, row) for row in summed])
+    density = np.diff(at_edges, axis=1) / np.diff(edges_hz)
+    decibels: NDArray[np.float64] = 10 * np.log10(density.T + 1e-12)
+    return decibels
