@@ -60,8 +60,7 @@ def draw_losses(rows: Sequence[Mapping[str, Any]]) -> LossChart | None:
         down = TOP + (HEIGHT - TOP - BOTTOM) * (high - height_of(loss)) / (high - low)
         return round(across, 1), round(down, 1)
 
-    marks = [low + (high - low) * share for share in (0.08, 0.36, 0.64, 0.92)]
-    losses = [10**mark if logarithmic else mark for mark in marks]
+    losses = _round_losses(low, high, logarithmic)
     drawn = [place(*point) for point in validation]
     return LossChart(
         width=WIDTH,
@@ -98,6 +97,19 @@ def _round_steps(last: float) -> list[float]:
     step = next(factor * scale for factor in (0.25, 0.5, 1, 2.5) if last / (factor * scale) <= 5)
     step = max(1.0, step)
     return [step * index for index in range(int(last // step) + 1)]
+
+
+def _round_losses(low: float, high: float, logarithmic: bool) -> list[float]:
+    """Three to seven round losses between `low` and `high`, which are powers of ten if `logarithmic`."""
+    if logarithmic:
+        decades = range(math.floor(low), math.ceil(high) + 1)
+        for mantissas in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+            found = [mantissa * 10.0**decade for decade in decades for mantissa in mantissas]
+            inside = [loss for loss in found if low <= math.log10(loss) <= high]
+            if 3 <= len(inside) <= 7:
+                return inside
+        low, high = 10**low, 10**high
+    return [low + (high - low) * share for share in (0.08, 0.36, 0.64, 0.92)]
 
 
 def _summary(training: list[tuple[float, float]], validation: list[tuple[float, float]]) -> str:

@@ -33,9 +33,12 @@ def collect_facts(
     if "checkpoint_sha256" in identity:
         facts.append(Fact("Weights, SHA-256", str(identity["checkpoint_sha256"]), True))
     facts += _training_facts(root, identity, done)
+    meta = config.get("meta", {})
+    if "seed" in meta:
+        facts.append(Fact("Seed of the training", str(meta["seed"])))
     for stream, encoder in identity.get("encoders", {}).items():
         facts.append(Fact(f"Encoder, {stream}", _encoder(encoder), True))
-    steps = next(iter(restored.values())).steps or config.get("meta", {}).get("inference", {}).get("steps")
+    steps = next(iter(restored.values())).steps or meta.get("inference", {}).get("steps")
     if steps is not None:
         facts.append(Fact("Solver steps", str(steps)))
     seeds = sorted({item.row.seed for one in clips.values() for item in one.items})

@@ -66,6 +66,8 @@ def render_report(
     )
     environment.filters["number"] = number
     environment.filters["signed"] = _signed
+    environment.filters["unbroken"] = lambda text: text.replace("SI-SDR", "SI\N{NON-BREAKING HYPHEN}SDR")
+    environment.filters["way"] = _way
     environment.filters["title"] = lambda kind: kind_title(kind)[0]
     environment.filters["about"] = lambda kind: kind_title(kind)[1]
     return environment.get_template("report.html").render(
@@ -124,6 +126,14 @@ def _bars(tables: Mapping[str, MetricTable]) -> dict[str, dict[str, GainBar]]:
 def _bar(interval: Interval, widest: float) -> GainBar:
     low, high, mean = (round(50 + 48 * value / widest, 2) for value in (interval.low, interval.high, interval.mean))
     return GainBar(interval, low, round(high - low, 2), mean)
+
+
+def _way(share: float) -> str:
+    """The closed share of the gap from floor to ceiling, in words."""
+    percent = round(100 * share)
+    if percent < 0:
+        return f"{-percent} % further from the codec's ceiling than the damaged input"
+    return f"{percent} % of the way from the damaged input to the codec's ceiling"
 
 
 def _signed(value: float) -> str:

@@ -73,8 +73,10 @@ def _change(metric: str, table: MetricTable) -> str:
     lower_is_better = metric == "lsd_db"
     name = "Log-spectral distance" if lower_is_better else "SI-SDR"
     fell = (gain.mean > 0) == lower_is_better
-    verb = "stayed" if gain.mean == 0 else "fell" if fell else "rose"
     before, after = table.degraded[metric], table.restored[metric]
+    if gain.mean == 0:
+        return f"{name} stayed at {number(after)} dB"
+    verb = "fell" if fell else "rose"
     shown = gain if gain.mean >= 0 else Interval(-gain.mean, -gain.high, -gain.low, gain.num_values, gain.confidence)
     certainty = "" if gain.excludes_zero else ", which does not exclude zero"
     return (
