@@ -1,6 +1,7 @@
 """The command `audiobuff`: `demo` runs the main job, `dev` opens it in the browser."""
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -52,10 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug: bool = arguments.debug
     if not debug:
         warnings.simplefilter("ignore")  # Dagster's notes on parameters in beta are not for a user
+    # Threads that wait must sleep: spinning ones make small work many times slower where cores are shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return _demo(arguments) if arguments.command == "demo" else _dev(arguments)
-    except (KeyboardInterrupt, Exception) as error:
-        if debug:
+    except BaseException as error:  # Dagster's interrupt is no Exception
+        if debug or isinstance(error, SystemExit):
             raise
         if _is_interrupt(error):
             print("\nInterrupted. Run the same command again: it goes on from what is finished.", file=sys.stderr)
@@ -112,6 +115,8 @@ def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, AudioBuffError):
         return text
+    if type(error).__name__ == "DagsterAssetCheckFailedError":
+        return f"{text}. `audiobuff dev` shows what the check saw; what it guards was not used."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename or 'unnamed file'}. Free space or choose another place."
     return f"{type(error).__name__}: {text[:300]}. Run again with --debug to see where."

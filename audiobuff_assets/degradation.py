@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from audiobuff_assets.results import COMMON, key, materialized
+from audiobuff_assets.results import OWNERS, TAGS, key, materialized
 from resources.code_version import code_version
 from resources.partitions import SHARDS
 from resources.storage import Storage
@@ -27,7 +27,8 @@ class DamageConfig(dg.Config):
     partitions_def=SHARDS,
     kinds={"python", "json"},
     code_version=code_version("audiobuff_core.data.damage"),
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 def plan(context: dg.AssetExecutionContext, config: DamageConfig, storage: Storage) -> dg.MaterializeResult[Any]:
     """The parameter table: which faults each track gets, with every number that makes them.
@@ -63,7 +64,8 @@ def plan(context: dg.AssetExecutionContext, config: DamageConfig, storage: Stora
     pool="audio_io",
     kinds={"python", "file"},
     code_version=code_version("audiobuff_core.data.damage"),
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 def degraded(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
     """Training and validation tracks with the planned damage, sample for sample as long as the clean ones.

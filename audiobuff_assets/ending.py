@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from audiobuff_assets.options import DemoOptions
-from audiobuff_assets.summary import MAIN_KIND, ROWS, Summary
+from audiobuff_assets.summary import ROWS, Summary
+from audiobuff_core.evaluation.held_out import MAIN_KIND
 
 if TYPE_CHECKING:
     from rich.table import Table

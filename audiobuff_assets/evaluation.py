@@ -1,17 +1,21 @@
 """Group `evaluation`: unseen tracks are damaged, restored and measured, one kind of damage at a time."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
-from audiobuff_assets.results import COMMON, key, materialized
+from audiobuff_assets.results import OWNERS, TAGS, key, materialized
 from audiobuff_core.errors import DataMissing
+from audiobuff_core.files import join
 from resources.code_version import code_version
 from resources.compute import Compute
 from resources.currency import data_versions
 from resources.partitions import DAMAGE_KINDS, EVALUATIONS, split_evaluation_key
 from resources.storage import Storage
+
+if TYPE_CHECKING:
+    from audiobuff_core.evaluation.table import MetricTable
 
 
 class HeldOutConfig(dg.Config):
@@ -30,7 +34,8 @@ class HeldOutConfig(dg.Config):
     pool="audio_io",
     kinds={"python", "file"},
     code_version=code_version("audiobuff_core.evaluation.held_out"),
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 def held_out(context: dg.AssetExecutionContext, config: HeldOutConfig, storage: Storage) -> dg.MaterializeResult[Any]:
     """Clips of tracks that training never sees, damaged in one way.
@@ -83,7 +88,8 @@ class RestorationConfig(dg.Config):
     pool="gpu",
     kinds={"pytorch", "file"},
     code_version=code_version("audiobuff_core.evaluation.restorations"),
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 def restorations(
     context: dg.AssetExecutionContext, config: RestorationConfig, storage: Storage, compute: Compute
@@ -99,7 +105,15 @@ def restorations(
     from audiobuff_core.evaluation.restorations import restore_set
 
     checkpoint, kind = split_evaluation_key(context.partition_key)
-    made = restore_set(storage.url, checkpoint, kind, steps=config.steps, device=compute.device)
+    restorer = compute.restorer(join(storage.url, "checkpoints", checkpoint))
+    made = restore_set(
+        storage.url,
+        checkpoint,
+        kind,
+        restore=lambda damaged: restorer.restore(damaged, steps=config.steps),
+        identity=restorer.identity,
+        steps=config.steps,
+    )
     return materialized(context, made, options=config.model_dump(), metadata={"clips": len(made.items)})
 
 
@@ -111,7 +125,8 @@ def restorations(
     pool="audio_io",
     kinds={"numpy", "json"},
     code_version=code_version("audiobuff_core.evaluation.measure"),
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 def metrics(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
     """How near the clean clips are: the damaged input (floor), the restored output, the codec's round trip (ceiling).
@@ -128,7 +143,15 @@ def metrics(context: dg.AssetExecutionContext, storage: Storage) -> dg.Materiali
     made = measure_set(storage.url, checkpoint, kind)
     rows = {"degraded": made.degraded, "restored": made.restored, "ceiling": made.ceiling}
     numbers = {f"{name}/{row}": value for row, means in rows.items() for name, value in means.items()}
-    return materialized(context, made, options={}, metadata=numbers)
+    return materialized(context, made, options={}, metadata={**numbers, "worst_clips": _worst_clips(made)})
+
+
+def _worst_clips(table: "MetricTable") -> dg.MarkdownMetadataValue:
+    """The clips that gained least, as a table."""
+    lines = ["| clip | LSD gain, dB | SI-SDR gain, dB |", "|---|---|---|"]
+    for clip in table.worst(20):
+        lines.append(f"| {clip.track_id} | {clip.gains['lsd_db']:.2f} | {clip.gains['si_sdr_db']:.2f} |")
+    return dg.MetadataValue.md("\n".join(lines))
 
 
 @dg.asset(
@@ -137,7 +160,8 @@ def metrics(context: dg.AssetExecutionContext, storage: Storage) -> dg.Materiali
     deps=[metrics],
     kinds={"python", "html"},
     code_version=code_version("audiobuff_core.evaluation.leaderboard"),
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 def leaderboard(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
     """Every checkpoint on every kind of damage, and the report to read and listen to.

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from audiobuff_assets.results import COMMON, key, materialized
+from audiobuff_assets.results import OWNERS, TAGS, key, materialized
 from resources.code_version import code_version
 from resources.partitions import SHARDS
 from resources.storage import Storage
@@ -21,7 +21,8 @@ incoming = dg.AssetSpec(
         "hash.\n\n**Bytes**: the files stay where they are; the manifest is `incoming/<shard>.json`.\n\n"
         "Nothing runs here: the sensor `register_new_audio` finds files and adds the partitions."
     ),
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 
 
@@ -39,7 +40,8 @@ class IngestConfig(dg.Config):
     pool="audio_io",
     kinds={"python", "file"},
     code_version=code_version("audiobuff_core.data.ingest"),
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 def pristine(context: dg.AssetExecutionContext, config: IngestConfig, storage: Storage) -> dg.MaterializeResult[Any]:
     """Recordings decoded, mixed to mono, resampled and measured.

@@ -1,24 +1,27 @@
 """Group `latents`: audio as the numbers the model works on, one asset a stream."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from audiobuff_assets.results import COMMON, key, materialized
+from audiobuff_assets.results import OWNERS, TAGS, key, materialized
 from resources.code_version import code_version
 from resources.encoder_suite import EncoderSuite
 from resources.partitions import SHARDS
 from resources.storage import Storage
 
-STREAMS = {
+if TYPE_CHECKING:
+    from audiobuff_core.data.extraction import Stream
+
+STREAMS: dict["Stream", str] = {
     "target": "Latents of the clean and of the damaged audio, which the model learns to connect.",
     "structure": "Pitch, rhythm and level of the damaged audio, 50 times a second.",
     "semantic": "What the damaged audio sounds like, a few times a second.",
 }
 
 
-def latents_asset(stream: str) -> dg.AssetsDefinition:
+def latents_asset(stream: "Stream") -> dg.AssetsDefinition:
     """The asset of one stream."""
 
     @dg.asset(
@@ -36,7 +39,8 @@ def latents_asset(stream: str) -> dg.AssetsDefinition:
             "**Guarded by** `latents_finite` and `pairs_complete` (both block)"
             + (", `round_trip_quality`." if stream == "target" else ".")
         ),
-        **COMMON,
+        owners=OWNERS,
+        tags=TAGS,
     )
     def latents(
         context: dg.AssetExecutionContext, encoders: EncoderSuite, storage: Storage

@@ -11,7 +11,13 @@ from audiobuff_assets.evaluation import HeldOutConfig, RestorationConfig
 from audiobuff_assets.ingest import IngestConfig
 from audiobuff_assets.results import key
 from audiobuff_assets.training import TrainingConfig
-from audiobuff_core.codecs.registry import CODECS, SIDE_STREAMS, load_codec, load_feature_encoder
+from audiobuff_core.codecs.registry import (
+    CODECS,
+    SEMANTIC_ENCODERS,
+    STRUCTURE_ENCODERS,
+    load_codec,
+    load_feature_encoder,
+)
 from resources.encoder_suite import EncoderSuite
 
 
@@ -50,9 +56,10 @@ class DemoOptions:
         """
         if self.codec not in CODECS:
             load_codec(self.codec)
-        for stream, known in SIDE_STREAMS.items():
-            if (name := self.encoders.options()[stream]) not in known:
-                load_feature_encoder(stream, name)
+        if self.structure not in STRUCTURE_ENCODERS:
+            load_feature_encoder("structure", self.structure)
+        if self.semantic not in SEMANTIC_ENCODERS:
+            load_feature_encoder("semantic", self.semantic)
 
     def configs(self) -> dict[dg.AssetKey, dg.Config]:
         """The configuration of each asset that has one."""

@@ -4,8 +4,8 @@ import filecmp
 import shutil
 from pathlib import Path
 
-from audiobuff_assets.summary import MAIN_KIND, Summary
-from audiobuff_core.evaluation.held_out import load_held_out
+from audiobuff_assets.summary import Summary
+from audiobuff_core.evaluation.held_out import MAIN_KIND, load_held_out
 from audiobuff_core.evaluation.restorations import load_restored
 from audiobuff_core.files import atomic_path, join, write_json
 

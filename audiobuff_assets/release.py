@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from audiobuff_assets.results import COMMON, key, materialized, path_of
+from audiobuff_assets.results import OWNERS, TAGS, key, materialized, path_of
 from resources.code_version import code_version
 from resources.storage import Storage
 
@@ -15,7 +15,8 @@ from resources.storage import Storage
     deps=[key("model/dit_checkpoint"), key("evaluation/leaderboard")],
     kinds={"python", "json"},
     code_version=code_version("audiobuff_core.evaluation.release"),
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 def candidate(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
     """The newest trained network, proposed for release.
@@ -37,7 +38,8 @@ def candidate(context: dg.AssetExecutionContext, storage: Storage) -> dg.Materia
     deps=[candidate],
     kinds={"python", "json"},
     code_version=code_version("audiobuff_core.evaluation.release"),
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 def champion(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
     """The network that repairs what users bring.

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from audiobuff_assets.results import COMMON, key, materialized
+from audiobuff_assets.results import OWNERS, TAGS, key, materialized
 from audiobuff_core.files import join, read_bytes
 from audiobuff_core.seeding import digest
 from resources.compute import Compute
@@ -22,7 +22,8 @@ inbox = dg.AssetSpec(
         "**Bytes**: `inbox/` under the data root; drop files there. Nothing runs here: the sensor "
         "`register_new_audio` adds the partitions."
     ),
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 
 
@@ -41,7 +42,8 @@ class Restored(NamedTuple):
     pool="gpu",
     kinds={"pytorch", "file"},
     code_version="1",
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 def restored(context: dg.AssetExecutionContext, storage: Storage, compute: Compute) -> dg.MaterializeResult[Any]:
     """A dropped file after the champion, with the same rate, channels and length.

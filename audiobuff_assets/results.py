@@ -8,8 +8,8 @@ import dagster as dg
 from audiobuff_core.errors import DataMissing
 from resources.currency import FINGERPRINT, PATH, fingerprint, recorded
 
-COMMON: dict[str, Any] = {"owners": ["team:audiobuff"], "tags": {"audiobuff/layer": "data"}}
-"""What every asset is declared with."""
+OWNERS = ["team:audiobuff"]
+TAGS = {"audiobuff/lineage": "restoration"}
 
 
 class Made(Protocol):

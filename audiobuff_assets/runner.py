@@ -57,7 +57,7 @@ class Runner:
     def _current(self, job: dg.JobDefinition, partition: str | None) -> bool:
         return all(
             is_current(self.instance, self.graph, asset, partition, self._options.fingerprint_options(asset))
-            for asset in sorted(job.asset_layer.selected_asset_keys, key=lambda asset: asset.path)
+            for asset in job.asset_layer.selected_asset_keys
         )
 
     def _run(self, job: dg.JobDefinition, partition: str | None) -> None:

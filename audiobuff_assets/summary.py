@@ -10,12 +10,12 @@ import dagster as dg
 
 from audiobuff_assets.options import DemoOptions
 from audiobuff_assets.results import key
+from audiobuff_core.evaluation.held_out import MAIN_KIND
 from audiobuff_core.evaluation.measure import load_metrics
 from audiobuff_core.files import exists, join, read_json, write_json
 from resources.currency import data_versions, recorded
 from resources.partitions import DAMAGE_KINDS
 
-MAIN_KIND = "seed"
 ROWS = ("degraded", "restored", "ceiling")
 COSTS_NAME = "demo_costs.json"
 PACKAGES = ("audiobuff", "dagster", "numpy", "scipy", "torch", "zarr")

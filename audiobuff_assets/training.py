@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from audiobuff_assets.results import COMMON, key, materialized, path_of, provenance
+from audiobuff_assets.results import OWNERS, TAGS, key, materialized, path_of, provenance
 from audiobuff_core.errors import DataMissing
 from audiobuff_core.files import join, read_bytes
 from resources.code_version import code_version
@@ -24,7 +24,8 @@ LATENTS = [key("latents/target"), key("latents/structure"), key("latents/semanti
     deps=LATENTS,
     kinds={"python", "json"},
     code_version=code_version("audiobuff_core.data.snapshot"),
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 def training_snapshot(
     context: dg.AssetExecutionContext, encoders: EncoderSuite, storage: Storage
@@ -69,7 +70,8 @@ class TrainingConfig(dg.Config):
     pool="gpu",
     kinds={"pytorch"},
     code_version=code_version("audiobuff_core.training.config"),
-    **COMMON,
+    owners=OWNERS,
+    tags=TAGS,
 )
 def dit_checkpoint(
     context: dg.AssetExecutionContext, config: TrainingConfig, storage: Storage, trainer: Trainer

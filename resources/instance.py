@@ -97,8 +97,8 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     finished = {run.run_id for run in dead}
     for pool in instance.event_log_storage.get_concurrency_keys():
         for slot in instance.event_log_storage.get_concurrency_info(pool).claimed_slots:
-            run = instance.get_run_by_id(slot.run_id)
-            if run is None or run.is_finished:
+            holder = instance.get_run_by_id(slot.run_id)
+            if holder is None or holder.is_finished:
                 finished.add(slot.run_id)
     for run_id in finished:
         instance.event_log_storage.free_concurrency_slots_for_run(run_id)

@@ -95,7 +95,9 @@ def test_a_trainer_that_fails_is_one_line(ranks):
         materialize()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_a_cancelled_training_saves_and_leaves_no_process(ranks, tmp_path, number):
     ranks(STUBBORN)
     script = tmp_path / "run.py"

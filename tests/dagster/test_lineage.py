@@ -1,0 +1,186 @@
+"""The whole lineage on a corpus of noises, with a training of seconds: the jobs that the browser shows."""
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+import soundfile
+
+from audiobuff_assets.definitions import build_defs
+from audiobuff_assets.demo import trained_checkpoint
+from audiobuff_assets.options import DemoOptions
+from audiobuff_assets.results import key
+from audiobuff_assets.runner import Runner
+from audiobuff_core.data.library import list_shards
+from jobs.registration import find_arrivals, record_arrivals
+from resources.currency import data_versions, latest_record, recorded
+from resources.instance import open_instance, prepare_home
+from resources.partitions import evaluation_key
+from resources.storage import storage_root
+
+NUM_TRACKS, SECONDS, RATE = 16, 1.2, 44_100
+KINDS = ("seed", "clean")
+
+
+@contextmanager
+def environment(home):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", "")
+        patch.setenv("AUDIOBUFF_ROOT", "")
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield prepare_home(home)
+
+
+def make_corpus(folder):
+    for number in range(NUM_TRACKS):
+        generator = np.random.default_rng(number)
+        seconds = np.arange(int(SECONDS * RATE)) / RATE
+        tones = sum(np.sin(2 * np.pi * tone_hz * seconds) for tone_hz in generator.uniform(100, 8000, 5))
+        samples = 0.05 * tones + 0.02 * generator.standard_normal(len(seconds))
+        soundfile.write(folder / f"track{number}.wav", samples, RATE)
+    inbox = folder / "inbox"
+    inbox.mkdir()
+    soundfile.write(inbox / "damaged.wav", np.random.default_rng(99).uniform(-0.3, 0.3, (9000, 2)), 22_050)
+
+
+def run_everything(instance, options):
+    runner = Runner(instance, build_defs(), options)
+    runner.stage("encode_new_audio", "encode", list_shards(storage_root()))
+    runner.stage("train_restoration_model", "train", [None], bars=False)
+    runner.stage("damage_held_out_audio", "damage", KINDS)
+    checkpoint = trained_checkpoint(instance)
+    assert checkpoint is not None
+    runner.stage("evaluate_checkpoint", "evaluate", [evaluation_key(checkpoint, kind) for kind in KINDS])
+    runner.stage("refresh_leaderboard", "report", [None])
+    runner.stage("release_checkpoint", "release", [None])
+    runner.stage("restore_inbox", "inbox", instance.get_dynamic_partitions("inbox_files"))
+    return runner
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory):
+    return DemoOptions(out=tmp_path_factory.mktemp("lineage"), profile="test")
+
+
+@pytest.fixture(scope="module")
+def lineage(options):
+    """The instance, after every job has run once."""
+    corpus = options.out / "corpus"
+    corpus.mkdir()
+    make_corpus(corpus)
+    with environment(options.home) as home, open_instance(home) as instance:
+        root = storage_root()
+        record_arrivals(instance, find_arrivals(instance, root, corpus, bundled=True, tracks_per_shard=8))
+        run_everything(instance, options)
+        yield instance
+
+
+def metadata(instance, name, partition=None):
+    record = latest_record(instance, key(name), partition)
+    assert record is not None
+    return {entry: value.value for entry, value in record.asset_materialization.metadata.items()}
+
+
+def test_every_asset_is_materialised_from_nothing(lineage):
+    names = {asset.to_user_string() for asset in build_defs().resolve_asset_graph().get_all_asset_keys()}
+    missing = {name for name in names if latest_record(lineage, key(name), None) is None}
+    assert missing == set()
+
+
+def test_every_shard_has_a_version_of_its_own(lineage):
+    shards = list_shards(storage_root())
+    assert len(shards) == 2
+    for name in ("audio/pristine", "audio/degraded", "latents/target", "latents/structure", "latents/semantic"):
+        versions = data_versions(lineage, key(name))
+        assert sorted(versions) == shards, name
+        assert len(set(versions.values())) == len(shards), name
+
+
+def test_every_materialisation_says_where_it_lies(lineage):
+    for asset in build_defs().resolve_asset_graph().materializable_asset_keys:
+        path = recorded(lineage, asset, None, "path")
+        assert path is not None, asset
+        assert Path(path).exists(), asset
+        assert Path(path).is_relative_to(storage_root()), asset
+
+
+def test_pictures_are_small_enough_for_the_event_log(lineage):
+    pictures = [
+        metadata(lineage, "audio/degraded")["spectrograms"],
+        metadata(lineage, "model/dit_checkpoint")["loss_curve"],
+        metadata(lineage, "restoration/restored")["spectrograms"],
+    ]
+    for picture in pictures:
+        assert picture.startswith("![")
+        assert "data:image/png;base64," in picture
+        assert len(picture) < 100_000
+
+
+def test_training_reports_numbers_and_adds_a_partition(lineage):
+    found = metadata(lineage, "model/dit_checkpoint")
+    assert found["steps"] == 4
+    assert np.isfinite(found["loss/val"])
+    assert lineage.get_dynamic_partitions("checkpoints") == [found["checkpoint"]]
+    folder = Path(found["path"])
+    assert folder.name == found["checkpoint"]
+    assert json.loads((folder / "done.json").read_text())["weights_sha256"] == found["weights_sha256"]
+
+
+def test_the_inbox_file_comes_out_with_its_own_shape(lineage):
+    info = soundfile.info(metadata(lineage, "restoration/restored")["path"])
+    assert (info.samplerate, info.channels, info.frames) == (22_050, 2, 9000)
+
+
+def test_blocking_checks_all_ran_and_passed(lineage):
+    graph = build_defs().resolve_asset_graph()
+    blocking = [check for check in graph.asset_check_keys if graph.get(check).blocking]
+    assert blocking
+    for check in blocking:
+        (record, *_) = lineage.event_log_storage.get_asset_check_execution_history(check, limit=1)
+        assert record.event.dagster_event.event_specific_data.passed, check
+
+
+def test_nothing_is_redone_when_nothing_changed(lineage, options):
+    before = lineage.get_runs_count()
+    assert run_everything(lineage, options).seconds == {}
+    assert lineage.get_runs_count() == before
+
+
+def test_another_seed_redoes_the_damage_but_finds_the_audio_again(lineage, options):
+    shard = list_shards(storage_root())[0]
+    pristine, plan = (data_versions(lineage, key(name))[shard] for name in ("audio/pristine", "degradation/plan"))
+    Runner(lineage, build_defs(), DemoOptions(out=options.out, profile="test", seed=2)).stage(
+        "encode_new_audio", "encode", [shard]
+    )
+    assert data_versions(lineage, key("audio/pristine"))[shard] == pristine
+    assert data_versions(lineage, key("degradation/plan"))[shard] != plan
+    Runner(lineage, build_defs(), options).stage("encode_new_audio", "encode", [shard])
+    assert data_versions(lineage, key("degradation/plan"))[shard] == plan
+
+
+def test_what_was_deleted_is_made_again_and_is_the_same(lineage, options):
+    path = Path(metadata(lineage, "dataset/training_snapshot")["path"])
+    content = path.read_bytes()
+    path.unlink()
+    runner = Runner(lineage, build_defs(), options)
+    runner.stage("train_restoration_model", "train", [None], bars=False)
+    assert "train_restoration_model" in runner.seconds
+    assert path.read_bytes() == content
+
+
+def test_a_blocking_check_stops_what_is_downstream(lineage, options, monkeypatch):
+    shard = list_shards(storage_root())[0]
+    damaged_before = latest_record(lineage, key("audio/degraded"), shard)
+    runner = Runner(lineage, build_defs(), DemoOptions(out=options.out, profile="test", seed=3))
+    with monkeypatch.context() as patch:
+        patch.setattr("audiobuff_core.degradation.plan.draw_row", lambda *_, **__: None)
+        with pytest.raises(dg.DagsterError, match="parameters_in_range"):
+            runner.stage("encode_new_audio", "encode", [shard])
+    assert latest_record(lineage, key("audio/degraded"), shard) == damaged_before
+    # The plan was written, but its run failed: it is not taken for current.
+    runner.stage("encode_new_audio", "encode", [shard])
+    assert "encode_new_audio" in runner.seconds
+    Runner(lineage, build_defs(), options).stage("encode_new_audio", "encode", [shard])
