@@ -7,7 +7,7 @@ from typing import Any
 from audiobuff_core.errors import DataMissing
 from audiobuff_core.evaluation.held_out import EVALUATION_KINDS, MAIN_KIND
 from audiobuff_core.evaluation.measure import load_metrics
-from audiobuff_core.evaluation.table import METRICS, MetricTable
+from audiobuff_core.evaluation.table import MetricTable
 from audiobuff_core.evaluation.verdict import outcome_of
 from audiobuff_core.files import exists, join, read_bytes, read_json, write_bytes, write_json
 from audiobuff_core.seeding import digest
@@ -24,7 +24,7 @@ class LeaderboardRow:
         checkpoint: its key.
         kinds: kind to {degraded, restored, ceiling, gains, outcome, num_clips}.
         gains: metric to the gain on the main kind, as `MetricTable.gains`.
-        lost: kinds that came out worse by at least one metric.
+        lost: kinds that were clearly harmed by at least one metric.
         missing: kinds it was not tried on.
     """
 
@@ -143,11 +143,7 @@ def _row(checkpoint: str, tables: Mapping[str, MetricTable]) -> LeaderboardRow:
         }
         for kind, table in tables.items()
     }
-    lost = tuple(
-        kind
-        for kind, table in tables.items()
-        if any(table.gains[name]["excludes_zero"] and table.gains[name]["mean"] < 0 for name in METRICS)
-    )
+    lost = tuple(kind for kind, table in tables.items() if table.lost)
     missing = tuple(kind for kind in EVALUATION_KINDS if kind not in tables)
     return LeaderboardRow(checkpoint, kinds, main.gains, lost, missing)
 

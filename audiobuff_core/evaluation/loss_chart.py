@@ -115,6 +115,8 @@ def _round_losses(low: float, high: float, logarithmic: bool) -> list[float]:
 def _summary(training: list[tuple[float, float]], validation: list[tuple[float, float]]) -> str:
     parts = [
         f"{name} loss from {points[0][1]:.4g} to {points[-1][1]:.4g}"
+        if len(points) > 1
+        else f"{name} loss {points[0][1]:.4g}"
         for name, points in (("training", training), ("validation", validation))
         if points
     ]

@@ -11,7 +11,7 @@ from audiobuff_core.evaluation.loss_chart import draw_losses
 from audiobuff_core.evaluation.players import make_players
 from audiobuff_core.evaluation.provenance import collect_facts
 from audiobuff_core.evaluation.restorations import load_restored
-from audiobuff_core.evaluation.table import METRICS, MetricTable
+from audiobuff_core.evaluation.table import MATERIAL_DB, METRICS, MetricTable, is_clear
 from audiobuff_core.evaluation.verdict import OUTCOME_WORDS, judge, metric_name, number
 from audiobuff_core.files import exists, join, read_bytes
 
@@ -68,6 +68,7 @@ def render_report(
     environment.filters["signed"] = _signed
     environment.filters["unbroken"] = lambda text: text.replace("SI-SDR", "SI\N{NON-BREAKING HYPHEN}SDR")
     environment.filters["way"] = _way
+    environment.tests["clear"] = is_clear
     environment.filters["title"] = lambda kind: kind_title(kind)[0]
     environment.filters["about"] = lambda kind: kind_title(kind)[1]
     return environment.get_template("report.html").render(
@@ -90,6 +91,7 @@ def _figures(root: str, shown: Mapping[str, MetricTable], main_kind: str) -> dic
         "bars": _bars(shown),
         "metrics": [(name, metric_name(name)) for name in METRICS],
         "outcome_words": OUTCOME_WORDS,
+        "material_db": MATERIAL_DB,
         "ticks": tick_positions(),
     }
 

@@ -11,6 +11,8 @@ METRICS = ("lsd_db", "si_sdr_db")
 ROWS = ("degraded", "restored", "ceiling")
 # What turns a difference of a metric into a gain, where more is better.
 SIGNS = {"lsd_db": -1.0, "si_sdr_db": 1.0}
+# A mean change under this is none, however narrow its interval: nobody hears it, and nobody should read it as success.
+MATERIAL_DB = 0.1
 # Under this distance between floor and ceiling there is no gap whose closed share would mean anything.
 SMALLEST_GAP_DB = 0.1
 
@@ -85,6 +87,11 @@ class MetricTable:
         }
 
     @property
+    def lost(self) -> tuple[str, ...]:
+        """The metrics by which restoration clearly harmed this kind."""
+        return tuple(name for name, gain in self.gain_intervals.items() if is_clear(gain) and gain.mean < 0)
+
+    @property
     def closed_shares(self) -> dict[str, float | None]:
         """Metric to the share of the gap from floor to ceiling that was closed; None where there is no gap."""
         shares: dict[str, float | None] = {}
@@ -100,6 +107,11 @@ class MetricTable:
             self.items, key=lambda item: (sum(item.gains[name] / spreads[name] for name in METRICS), item.track_id)
         )
         return ordered[:num_clips]
+
+
+def is_clear(gain: Interval) -> bool:
+    """Whether a gain is surely there, one way or the other, and large enough to matter."""
+    return gain.excludes_zero and abs(gain.mean) >= MATERIAL_DB
 
 
 def summarise(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from audiobuff_core.evaluation.bootstrap import Interval
 from audiobuff_core.evaluation.held_out import MAIN_KIND
-from audiobuff_core.evaluation.table import METRICS, MetricTable
+from audiobuff_core.evaluation.table import MATERIAL_DB, METRICS, MetricTable, is_clear
 
 Outcome = Literal["better", "mixed", "unclear", "worse"]
 
@@ -38,9 +38,9 @@ class Verdict:
 
 
 def outcome_of(table: MetricTable) -> Outcome:
-    """Better or worse where an interval of a gain excludes zero; mixed where one metric rose and another fell."""
-    decided = [interval for interval in table.gain_intervals.values() if interval.excludes_zero]
-    better, worse = any(one.mean > 0 for one in decided), any(one.mean < 0 for one in decided)
+    """Better or worse where a gain is clear; mixed where one metric clearly rose and another fell."""
+    better = any(is_clear(gain) and gain.mean > 0 for gain in table.gain_intervals.values())
+    worse = bool(table.lost)
     if better and worse:
         return "mixed"
     if better or worse:
@@ -53,7 +53,7 @@ def judge(tables: Mapping[str, MetricTable]) -> Verdict:
     main_kind = MAIN_KIND if MAIN_KIND in tables else next(iter(tables))
     main = tables[main_kind]
     outcome = outcome_of(main)
-    full = all(interval.excludes_zero and interval.mean > 0 for interval in main.gain_intervals.values())
+    full = all(is_clear(gain) and gain.mean > 0 for gain in main.gain_intervals.values())
     share = "both measures" if full else "one measure of two"
     clips = f"{len(main.items)} clip{'s' if len(main.items) != 1 else ''} never heard in training"
     headline = {
@@ -78,7 +78,9 @@ def _change(metric: str, table: MetricTable) -> str:
         return f"{name} stayed at {number(after)} dB"
     verb = "fell" if fell else "rose"
     shown = gain if gain.mean >= 0 else Interval(-gain.mean, -gain.high, -gain.low, gain.num_values, gain.confidence)
-    certainty = "" if gain.excludes_zero else ", which does not exclude zero"
+    certainty = (
+        "" if is_clear(gain) else ", too little to matter" if gain.excludes_zero else ", which does not exclude zero"
+    )
     return (
         f"{name} {verb} from {number(before)} to {number(after)} dB, by {number(shown.mean)} dB "
         f"({gain.confidence:.0%} interval {number(shown.low)} to {number(shown.high)}{certainty})".replace("%", " %")
@@ -93,7 +95,7 @@ def _harm(tables: Mapping[str, MetricTable], main_kind: str, outcomes: Mapping[s
         listed = ", ".join(f"{kind_name(kind)} ({_losses(tables[kind])})" for kind in hurt)
         sentences.append(f"{len(hurt)} of {len(others)} other kinds came out worse by at least one measure: {listed}.")
     for metric in METRICS:
-        losers = [item for item in tables[main_kind].items if item.gains[metric] < 0]
+        losers = [item for item in tables[main_kind].items if item.gains[metric] <= -MATERIAL_DB]
         if losers:
             worst = min(losers, key=lambda item: item.gains[metric])
             sentences.append(
@@ -104,12 +106,7 @@ def _harm(tables: Mapping[str, MetricTable], main_kind: str, outcomes: Mapping[s
 
 
 def _losses(table: MetricTable) -> str:
-    lost = [
-        f"{metric_name(name)} by {number(-gain.mean)} dB"
-        for name, gain in table.gain_intervals.items()
-        if gain.excludes_zero and gain.mean < 0
-    ]
-    return ", ".join(lost)
+    return ", ".join(f"{metric_name(name)} by {number(-table.gain_intervals[name].mean)} dB" for name in table.lost)
 
 
 def metric_name(metric: str) -> str:

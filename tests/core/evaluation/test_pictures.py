@@ -75,6 +75,7 @@ def test_odd_logs_are_drawn_too(losses):
     chart = draw_losses([{"step": step, "loss": loss} for step, loss in enumerate(losses, 1)])
     assert 2 <= len(chart.y_ticks) <= 13
     assert "nan" not in chart.training
+    assert ("from" in chart.summary) == (len(losses) > 1)
 
 
 def test_no_losses_no_chart():

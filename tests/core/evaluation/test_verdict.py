@@ -21,6 +21,7 @@ def table(kind, gains, num_clips=12):
     [
         ((3, 2), 12, "better"),
         ((3, 0), 12, "better"),
+        ((0.09, -0.09), 12, "unclear"),
         ((3, -2), 12, "mixed"),
         ((0, 0), 12, "unclear"),
         ((3, 2), 5, "unclear"),
@@ -46,6 +47,13 @@ def test_a_clear_gain_is_said_with_its_figures():
 
 def test_a_gain_of_one_measure_is_not_said_to_be_two():
     assert "by one measure of two" in judge({"seed": table("seed", (3.5, 0.0))}).headline
+
+
+def test_a_sure_change_of_nothing_much_is_no_success():
+    verdict = judge({"seed": table("seed", (0.05, 0.05))})
+    assert verdict.headline == "Restoration makes no clear difference on 12 clips never heard in training."
+    assert verdict.sentence.count("too little to matter") == 2
+    assert verdict.harm == ()
 
 
 def test_harm_is_named_with_its_size():
