@@ -120,3 +120,7 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename or 'unnamed file'}. Free space or choose another place."
     return f"{type(error).__name__}: {text[:300]}. Run again with --debug to see where."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,6 +4,7 @@ Torchrun turns every exit code into 1 under a page of traceback; this one exits 
 failed, which has said why itself.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -15,11 +16,12 @@ def main(arguments: list[str]) -> int:
     """Run the ranks; the exit code is theirs."""
     # Until torchrun listens itself nothing has been started.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(STOPPED))
-    os.environ.setdefault("LOGLEVEL", "CRITICAL")  # of torchrun's own log
+    os.environ.setdefault("LOGLEVEL", "CRITICAL")  # some of torchrun's loggers listen to this, others to their level
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
 
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the ranks speak for themselves
     try:
         torchrun(arguments)
     except ChildFailedError as error:

@@ -8,6 +8,7 @@ import dagster as dg
 import numpy as np
 import pytest
 import soundfile
+from corpus import make_corpus
 
 from audiobuff_assets.definitions import build_defs
 from audiobuff_assets.demo import trained_checkpoint
@@ -21,7 +22,6 @@ from resources.instance import open_instance, prepare_home
 from resources.partitions import evaluation_key
 from resources.storage import storage_root
 
-NUM_TRACKS, SECONDS, RATE = 16, 1.2, 44_100
 KINDS = ("seed", "clean")
 
 
@@ -32,18 +32,6 @@ def environment(home):
         patch.setenv("AUDIOBUFF_ROOT", "")
         patch.setenv("OMP_NUM_THREADS", "1")
         yield prepare_home(home)
-
-
-def make_corpus(folder):
-    for number in range(NUM_TRACKS):
-        generator = np.random.default_rng(number)
-        seconds = np.arange(int(SECONDS * RATE)) / RATE
-        tones = sum(np.sin(2 * np.pi * tone_hz * seconds) for tone_hz in generator.uniform(100, 8000, 5))
-        samples = 0.05 * tones + 0.02 * generator.standard_normal(len(seconds))
-        soundfile.write(folder / f"track{number}.wav", samples, RATE)
-    inbox = folder / "inbox"
-    inbox.mkdir()
-    soundfile.write(inbox / "damaged.wav", np.random.default_rng(99).uniform(-0.3, 0.3, (9000, 2)), 22_050)
 
 
 def run_everything(instance, options):
@@ -69,7 +57,6 @@ def options(tmp_path_factory):
 def lineage(options):
     """The instance, after every job has run once."""
     corpus = options.out / "corpus"
-    corpus.mkdir()
     make_corpus(corpus)
     with environment(options.home) as home, open_instance(home) as instance:
         root = storage_root()
