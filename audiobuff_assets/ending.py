@@ -9,11 +9,11 @@ from audiobuff_core.evaluation.held_out import MAIN_KIND
 if TYPE_CHECKING:
     from rich.table import Table
 
-METRICS = {"lsd_db": "LSD, dB (less is better)", "si_sdr_db": "SI-SDR, dB (more is better)"}
+METRICS = {"lsd_db": "LSD dB, less is better", "si_sdr_db": "SI-SDR dB, more is better"}
 MEANINGS = {
     "degraded": "degraded (floor)",
     "restored": "restored",
-    "ceiling": "codec round trip (ceiling)",
+    "ceiling": "ceiling (codec)",
 }
 
 
@@ -44,7 +44,5 @@ def _table(summary: Summary) -> "Table":
         table.add_row(MEANINGS[row], *(f"{summary.table[row][metric]:.2f}" for metric in METRICS))
     gains = [summary.gains[metric] for metric in METRICS]
     table.add_section()
-    table.add_row(
-        "gain, 95 % interval", *(f"{gain['mean']:.2f} [{gain['low']:.2f}, {gain['high']:.2f}]" for gain in gains)
-    )
+    table.add_row("gain [95 %]", *(f"{gain['mean']:.2f} [{gain['low']:.2f}, {gain['high']:.2f}]" for gain in gains))
     return table
