@@ -11,7 +11,7 @@ from audiobuff_core.training.config import TrainingConfig
 
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019), without decay on norms, biases and null tokens."""
-    return torch.optim.AdamW(parameter_groups(model, config.weight_decay), lr=config.lr, betas=(0.9, 0.98))
+    return torch.optim.AdamW(parameter_groups(model, config.weight_decay), lr=config.lr, betas=(0.9, 0.98), fused=True)
 
 
 def learning_rate(step: int, total_steps: int, config: TrainingConfig) -> float:
