@@ -140,7 +140,7 @@ PROFILES: dict[str, TrainingConfig] = {
     "full": TrainingConfig(epochs=100, batch_size=8, num_workers=4, grad_accum_steps=8),
     # Two minutes on two cores: a small network that starts at the damaged latent and first learns to predict.
     "demo": TrainingConfig(
-        epochs=1000, max_steps=260, batch_size=16, lr=1e-3, weight_decay=0.01, d_model=256, n_heads=4, depth=4,
+        epochs=1000, max_steps=210, batch_size=16, lr=1e-3, weight_decay=0.01, d_model=256, n_heads=4, depth=4,
         hidden_dim=512, ratio_weight=0.1, checkpoint_seconds=30.0, log_interval=5, save_every_epochs=4, **_SMALL,
     ),
     # Seconds: for the tests.
