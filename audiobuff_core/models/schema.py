@@ -6,19 +6,16 @@ weights alone. `load_model` reads both.
 """
 
 import hashlib
-import io
 import json
-import pickle
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from audiobuff_core.errors import CheckpointNotFound, InvalidCheckpoint
 from audiobuff_core.files import exists, join, read_bytes, write_bytes, write_json
+from audiobuff_core.models.checkpoint_file import read_plain
 from audiobuff_core.models.model import (
     ARCHITECTURE,
     STREAMS,
@@ -76,17 +73,11 @@ def read_checkpoint(url: str) -> dict[str, Any]:
         CheckpointNotFound: there is none.
         InvalidCheckpoint: it is truncated, no checkpoint, or of another schema.
     """
-    if not exists(url):
-        raise CheckpointNotFound(f"No checkpoint at {url}: train one first or name another")
-    try:
-        content = torch.load(io.BytesIO(read_bytes(url)), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InvalidCheckpoint(f"{url} is no whole checkpoint of plain tensors ({reason}): use another") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
+    content = read_plain(url)
+    version = content.get("schema_version")
     if version != SCHEMA_VERSION:
         raise InvalidCheckpoint(f"{url} has checkpoint schema {version}: expected {SCHEMA_VERSION}")
-    return dict(content)
+    return content
 
 
 def write_export(

@@ -1,0 +1,44 @@
+"""Reading a `.pt` file without ever running what is in it."""
+
+import io
+import pickle
+import re
+import zipfile
+from typing import Any
+
+import torch
+
+from audiobuff_core.errors import CheckpointNotFound, InvalidCheckpoint
+from audiobuff_core.files import exists, is_local, local_path, read_bytes
+
+
+def read_plain(url: str) -> dict[str, Any]:
+    """The content of the `.pt` file at a path or URL: a dict of tensors and primitives, on the CPU.
+
+    Raises:
+        CheckpointNotFound: there is none.
+        InvalidCheckpoint: it is truncated, no checkpoint, or holds pickled code, which is refused and never run.
+    """
+    if not exists(url) or (is_local(url) and not local_path(url).is_file()):
+        raise CheckpointNotFound(f"No checkpoint at {url}: train one first or name another")
+    try:
+        content = torch.load(io.BytesIO(read_bytes(url)), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, LookupError) as error:
+        raise InvalidCheckpoint(
+            f"{url} is no whole checkpoint of plain tensors ({_reason(error)}): use another"
+        ) from error
+    if not isinstance(content, dict):
+        raise InvalidCheckpoint(f"{url} holds a {type(content).__name__}, expected a checkpoint: use another")
+    return content
+
+
+def _reason(error: Exception) -> str:
+    # PyTorch's own text tells how to switch the protection off, which nobody should read here.
+    text = str(error)
+    if found := re.search(r"GLOBAL (\S+)", text):
+        return f"it holds pickled code, {found[1]}, which is refused and was not run"
+    if isinstance(error, pickle.UnpicklingError):
+        return "it holds pickled objects, which are refused, or is no checkpoint"
+    if "central directory" in text or "negative seek" in text or isinstance(error, EOFError):
+        return "it is cut off or no checkpoint"
+    return f"{type(error).__name__} {text.splitlines()[0] if text else ''}".strip()
