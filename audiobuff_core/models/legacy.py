@@ -56,11 +56,11 @@ class SinusoidalTime(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.half = dim // 2
+        self.num_rates = dim // 2
 
     def forward(self, t: Float[Tensor, "batch"]) -> Float[Tensor, "batch dim"]:
         """[batch, dim]."""
-        rates = torch.exp(torch.arange(self.half, device=t.device) * -(math.log(10_000) / (self.half - 1)))
+        rates = torch.exp(torch.arange(self.num_rates, device=t.device) * -(math.log(10_000) / (self.num_rates - 1)))
         angles = t[:, None] * rates[None]
         return torch.cat([angles.sin(), angles.cos()], dim=-1)
 

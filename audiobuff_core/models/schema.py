@@ -56,7 +56,12 @@ def statistics_tensors(standardisers: Standardisers) -> dict[str, Tensor]:
     return tensors
 
 
-def _standardisers(tensors: dict[str, Tensor], place: str) -> Standardisers:
+def read_statistics(tensors: dict[str, Any], place: str) -> Standardisers:
+    """The standardisers among the tensors of a checkpoint, as `statistics_tensors` named them.
+
+    Raises:
+        InvalidCheckpoint: one is missing.
+    """
     found = {}
     for stream in STREAMS:
         name = "latent" if stream == "target" else stream
@@ -125,19 +130,24 @@ def _from_export(folder: str) -> LoadedModel:
     except SafetensorError as error:
         raise InvalidCheckpoint(f"{folder}/{WEIGHTS_NAME} is not whole ({error}): copy it again") from error
     statistics = {name.removeprefix("stat."): tensors.pop(name) for name in list(tensors) if name.startswith("stat.")}
-    model = _model_of(ModelConfig.from_dict(fields["model"]), tensors, folder)
-    return LoadedModel(model, _standardisers(statistics, folder), fields["meta"], content_hash)
+    model = model_of(ModelConfig.from_dict(fields["model"]), tensors, folder)
+    return LoadedModel(model, read_statistics(statistics, folder), fields["meta"], content_hash)
 
 
 def _from_checkpoint(url: str) -> LoadedModel:
     content = read_checkpoint(url)
     config = ModelConfig.from_dict(content["config"]["model"])
-    model = _model_of(config, content["ema_state"], url)
+    model = model_of(config, content["ema_state"], url)
     content_hash = hashlib.sha256(read_bytes(url)).hexdigest()
-    return LoadedModel(model, _standardisers(content, url), content["config"]["meta"], content_hash)
+    return LoadedModel(model, read_statistics(content, url), content["config"]["meta"], content_hash)
 
 
-def _model_of(config: ModelConfig, state: dict[str, Tensor], place: str) -> RestorationModel:
+def model_of(config: ModelConfig, state: dict[str, Tensor], place: str) -> RestorationModel:
+    """The network with these weights, every one of which must fit, in evaluation mode.
+
+    Raises:
+        InvalidCheckpoint: a weight is missing, too many, or of another shape.
+    """
     model = RestorationModel(config)
     try:
         model.load_state_dict(state)

@@ -1,0 +1,88 @@
+"""Any checkpoint, the original's or ours, file or export, behind one function."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from audiobuff_core.errors import InvalidCheckpoint
+from audiobuff_core.files import exists, join, read_bytes, read_json
+from audiobuff_core.inference.checkpoints import LegacyCheckpoint, OurCheckpoint
+from audiobuff_core.models.checkpoint_file import read_plain
+from audiobuff_core.models.legacy import LEGACY_ARCHITECTURE, LegacyConfig
+from audiobuff_core.models.legacy_layouts import legacy_config, legacy_weight_sets
+from audiobuff_core.models.model import ARCHITECTURE, ModelConfig
+from audiobuff_core.models.schema import CONFIG_NAME, SCHEMA_VERSION, WEIGHTS_NAME, load_model, read_statistics
+
+Checkpoint = LegacyCheckpoint | OurCheckpoint
+
+
+def load_checkpoint(path: str | Path, *, n_heads: int | None = None) -> Checkpoint:
+    """The checkpoint at `path`: a `.pt` file of the original (any of its three layouts) or of ours, or an export.
+
+    A file that names no architecture is the original's, whose arithmetic is kept for it: its weights would fit newer
+    blocks without complaint and give garbage.
+
+    Args:
+        path: file, export folder or URL.
+        n_heads: of a file of the original that does not say it.
+
+    Raises:
+        CheckpointNotFound: nothing is there.
+        InvalidCheckpoint: it is not whole, of an unknown architecture, holds pickled code, or contradicts itself.
+    """
+    place = str(path)
+    if Path(place).suffix != ".pt" and exists(join(place, CONFIG_NAME)):
+        return _from_export(place)
+    content = read_plain(place)
+    architecture = content.get("architecture", LEGACY_ARCHITECTURE)
+    if architecture == ARCHITECTURE:
+        return _ours(content, place)
+    if architecture != LEGACY_ARCHITECTURE:
+        raise InvalidCheckpoint(
+            f"{place} has architecture {architecture!r}: expected {LEGACY_ARCHITECTURE} or {ARCHITECTURE}; "
+            "update AudioBuff"
+        )
+    return _legacy(content, place, n_heads)
+
+
+def _legacy(content: dict[str, Any], place: str, n_heads: int | None) -> LegacyCheckpoint:
+    sets = legacy_weight_sets(content, place)
+    configs = [legacy_config(content, state, place, n_heads=n_heads) for state in sets.values()]
+    layouts = {"ema_backbone_state": "component", "ema_state": "combined", "model_state": "model only"}
+    layout = next((name for key, name in layouts.items() if content.get(key)), "model components")
+    facts = {"epoch": content.get("epoch"), "meta": dict(content.get("meta") or {}), "layout": layout}
+    return LegacyCheckpoint(place, configs[0], sets, facts)
+
+
+def _ours(content: dict[str, Any], place: str) -> OurCheckpoint:
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise InvalidCheckpoint(
+            f"{place} has checkpoint schema {content.get('schema_version')}: expected {SCHEMA_VERSION}; "
+            "update AudioBuff"
+        )
+    config = ModelConfig.from_dict(content["config"]["model"])
+    sets = {name: dict(content[f"{name}_state"]) for name in ("ema", "model")}
+    facts = {name: content[name] for name in ("epoch", "train_state", "metrics")}
+    facts |= {"meta": content["config"]["meta"], "training": content["config"]["training"]}
+    return OurCheckpoint(place, config, read_statistics(content, place), sets, facts)
+
+
+def _from_export(folder: str) -> Checkpoint:
+    fields = read_json(join(folder, CONFIG_NAME))
+    if not isinstance(fields, dict) or fields.get("architecture") != LEGACY_ARCHITECTURE:
+        loaded = load_model(folder)
+        sets = {"ema": loaded.model.state_dict()}
+        return OurCheckpoint(folder, loaded.model.config, loaded.standardisers, sets, {"meta": loaded.meta})
+    data = read_bytes(join(folder, WEIGHTS_NAME))
+    if hashlib.sha256(data).hexdigest() != fields["weights_sha256"]:
+        raise InvalidCheckpoint(f"{folder}/{WEIGHTS_NAME} is not the file that its config names: copy both again")
+    try:
+        tensors = load(data)
+    except SafetensorError as error:
+        raise InvalidCheckpoint(f"{folder}/{WEIGHTS_NAME} is not whole ({error}): copy it again") from error
+    config = LegacyConfig(**fields["model"])
+    facts = {"epoch": fields["meta"].get("epoch"), "meta": fields["meta"], "layout": "export"}
+    return LegacyCheckpoint(folder, config, {fields["weights"]: tensors}, facts)
