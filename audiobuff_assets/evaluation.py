@@ -10,7 +10,7 @@ from audiobuff_core.errors import DataMissing
 from audiobuff_core.files import join
 from resources.code_version import code_version
 from resources.compute import Compute
-from resources.currency import data_versions
+from resources.currency import data_versions, recorded
 from resources.partitions import DAMAGE_KINDS, EVALUATIONS, split_evaluation_key
 from resources.storage import Storage
 
@@ -157,14 +157,14 @@ def _worst_clips(table: "MetricTable") -> dg.MarkdownMetadataValue:
 @dg.asset(
     key=key("evaluation/leaderboard"),
     group_name="evaluation",
-    deps=[metrics],
+    deps=[metrics, key("model/dit_checkpoint")],
     kinds={"python", "html"},
     code_version=code_version("audiobuff_core.evaluation.leaderboard"),
     owners=OWNERS,
     tags=TAGS,
 )
 def leaderboard(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
-    """Every checkpoint on every kind of damage, and the report to read and listen to.
+    """Every checkpoint on every kind of damage, and the report to read and listen to, which plays the newest.
 
     **No partitions**: it takes all evaluations that are materialised.
 
@@ -180,7 +180,8 @@ def leaderboard(context: dg.AssetExecutionContext, storage: Storage) -> dg.Mater
         raise DataMissing(
             "No evaluation is materialised, expected at least one: run the job evaluate_checkpoint first."
         )
-    made = make_leaderboard(storage.url, checkpoints)
+    newest = recorded(context.instance, key("model/dit_checkpoint"), None, "checkpoint")
+    made = make_leaderboard(storage.url, checkpoints, featured=newest if newest in checkpoints else None)
     return materialized(
         context,
         made,

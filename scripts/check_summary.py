@@ -1,6 +1,6 @@
 """Fail unless a demo's summary.json shows that its model truly restores the recipe it was trained for.
 
-    uv run python scripts/check_summary.py DIR/summary.json
+uv run python scripts/check_summary.py DIR/summary.json
 """
 
 import json

@@ -112,6 +112,7 @@ def _state(
     scaler = torch.amp.GradScaler(ranks.device.type, enabled=resolve_precision(precision, ranks.device) == "fp16")
     meta = {
         "profile": profile,
+        "seed": config.seed,
         "snapshot_digest": snapshot.digest,
         "encoders": snapshot.encoders.as_dict(),
         "identities": {stream: encoder.identity.as_dict() for stream, encoder in encoders.items()},

@@ -71,7 +71,13 @@ LINEAGE = {
         {"evaluation/degraded", "evaluation/restorations"},
         {"better_than_input"},
     ),
-    "evaluation/leaderboard": ("evaluation", None, None, {"evaluation/metrics"}, {"covers_all_degradations"}),
+    "evaluation/leaderboard": (
+        "evaluation",
+        None,
+        None,
+        {"evaluation/metrics", "model/dit_checkpoint"},
+        {"covers_all_degradations"},
+    ),
     "model/candidate": (
         "release",
         None,
