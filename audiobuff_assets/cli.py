@@ -1,4 +1,4 @@
-"""The command `audiobuff`: `demo` runs the main job, `dev` opens it in the browser."""
+"""The command `audiobuff`: `demo` runs the main job, `dev` opens it in the browser, others work on files."""
 
 import argparse
 import os
@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from audiobuff_core.commands import export_checkpoint, import_cache, inspect_checkpoint
 from audiobuff_core.errors import AudioBuffError
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
@@ -44,6 +45,10 @@ def parser() -> argparse.ArgumentParser:
     )
     dev.add_argument("--port", type=int, default=3000, help="of the web server (default: %(default)s)")
     dev.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    demo.set_defaults(run=_demo)
+    dev.set_defaults(run=_dev)
+    for command in (inspect_checkpoint, export_checkpoint, import_cache):
+        command.add_parser(commands)
     return made
 
 
@@ -56,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Threads that wait must sleep: spinning ones make small work many times slower where cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        return _demo(arguments) if arguments.command == "demo" else _dev(arguments)
+        return int(arguments.run(arguments))
     except BaseException as error:  # Dagster's interrupt is no Exception
         if debug or isinstance(error, SystemExit):
             raise

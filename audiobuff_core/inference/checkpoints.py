@@ -32,7 +32,7 @@ def weights_of(weight_sets: dict[str, State], weights: str, place: str) -> State
     if weights not in weight_sets:
         kind = "averaged (EMA)" if weights == "ema" else "plain, not averaged"
         other = "ema" if weights == "model" else "model"
-        raise InvalidCheckpoint(f"{place} has no {kind} weights, only those of `{other}`: ask for weights={other}")
+        raise InvalidCheckpoint(f"{place} has no {kind} weights, only `{other}`: ask for weights {other}")
     return weight_sets[weights]
 
 

@@ -1,20 +1,17 @@
 """Any checkpoint, the original's or ours, file or export, behind one function."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load
-
 from audiobuff_core.errors import InvalidCheckpoint
-from audiobuff_core.files import exists, join, read_bytes, read_json
+from audiobuff_core.files import exists, join, read_json
 from audiobuff_core.inference.checkpoints import LegacyCheckpoint, OurCheckpoint
 from audiobuff_core.models.checkpoint_file import read_plain
-from audiobuff_core.models.legacy import LEGACY_ARCHITECTURE, LegacyConfig
+from audiobuff_core.models.legacy import LEGACY_ARCHITECTURE
+from audiobuff_core.models.legacy_export import read_legacy_export
 from audiobuff_core.models.legacy_layouts import legacy_config, legacy_weight_sets
 from audiobuff_core.models.model import ARCHITECTURE, ModelConfig
-from audiobuff_core.models.schema import CONFIG_NAME, SCHEMA_VERSION, WEIGHTS_NAME, load_model, read_statistics
+from audiobuff_core.models.schema import CONFIG_NAME, SCHEMA_VERSION, load_model, read_statistics
 
 Checkpoint = LegacyCheckpoint | OurCheckpoint
 
@@ -34,7 +31,7 @@ def load_checkpoint(path: str | Path, *, n_heads: int | None = None) -> Checkpoi
         InvalidCheckpoint: it is not whole, of an unknown architecture, holds pickled code, or contradicts itself.
     """
     place = str(path)
-    if Path(place).suffix != ".pt" and exists(join(place, CONFIG_NAME)):
+    if is_export(place):
         return _from_export(place)
     content = read_plain(place)
     architecture = content.get("architecture", LEGACY_ARCHITECTURE)
@@ -57,6 +54,14 @@ def _legacy(content: dict[str, Any], place: str, n_heads: int | None) -> LegacyC
     return LegacyCheckpoint(place, configs[0], sets, facts)
 
 
+def is_export(place: str) -> bool:
+    """Whether `place` is a folder that holds an export of any architecture."""
+    if Path(place).suffix == ".pt" or not exists(join(place, CONFIG_NAME)):
+        return False
+    fields = read_json(join(place, CONFIG_NAME))
+    return isinstance(fields, dict) and fields.get("architecture") in (ARCHITECTURE, LEGACY_ARCHITECTURE)
+
+
 def _ours(content: dict[str, Any], place: str) -> OurCheckpoint:
     if content.get("schema_version") != SCHEMA_VERSION:
         raise InvalidCheckpoint(
@@ -71,18 +76,10 @@ def _ours(content: dict[str, Any], place: str) -> OurCheckpoint:
 
 
 def _from_export(folder: str) -> Checkpoint:
-    fields = read_json(join(folder, CONFIG_NAME))
-    if not isinstance(fields, dict) or fields.get("architecture") != LEGACY_ARCHITECTURE:
+    if read_json(join(folder, CONFIG_NAME))["architecture"] == ARCHITECTURE:
         loaded = load_model(folder)
         sets = {"ema": loaded.model.state_dict()}
         return OurCheckpoint(folder, loaded.model.config, loaded.standardisers, sets, {"meta": loaded.meta})
-    data = read_bytes(join(folder, WEIGHTS_NAME))
-    if hashlib.sha256(data).hexdigest() != fields["weights_sha256"]:
-        raise InvalidCheckpoint(f"{folder}/{WEIGHTS_NAME} is not the file that its config names: copy both again")
-    try:
-        tensors = load(data)
-    except SafetensorError as error:
-        raise InvalidCheckpoint(f"{folder}/{WEIGHTS_NAME} is not whole ({error}): copy it again") from error
-    config = LegacyConfig(**fields["model"])
-    facts = {"epoch": fields["meta"].get("epoch"), "meta": fields["meta"], "layout": "export"}
-    return LegacyCheckpoint(folder, config, {fields["weights"]: tensors}, facts)
+    export = read_legacy_export(folder)
+    facts = {"epoch": export.meta.get("epoch"), "meta": export.meta}
+    return LegacyCheckpoint(folder, export.config, {export.weights: export.state}, facts)

@@ -220,7 +220,7 @@ def test_ours_loads_by_the_same_function(export: Path, tmp_path: Path) -> None:
     for checkpoint in (exported, trained):
         assert not checkpoint.velocity(x_t, t, damaged=x_t, **streams).any()  # the average is untrained
     assert trained.velocity(x_t, t, damaged=x_t, weights="model", **streams).any()
-    with pytest.raises(InvalidCheckpoint, match="only those of `ema`"):
+    with pytest.raises(InvalidCheckpoint, match="only `ema`"):
         exported.velocity(x_t, t, damaged=x_t, weights="model", **streams)
     with pytest.raises(InvalidConfig, match="needs the damaged"):
         trained.velocity(x_t, t, **streams)
