@@ -1,0 +1,135 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from audiobuff_assets import cli
+from audiobuff_core.inference.loading import load_checkpoint
+from audiobuff_core.models.model import STREAMS, ModelConfig, RestorationModel, Standardiser
+from audiobuff_core.models.schema import load_model, statistics_tensors
+
+LEGACY = Path(__file__).parents[2] / "fixtures" / "legacy"
+COMPONENT = str(LEGACY / "component_only.pt")
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> str:
+    """A small training checkpoint of ours, whose average differs from its plain weights."""
+    config = ModelConfig(latent_dim=6, structure_dim=3, semantic_dim=4, d_model=8, n_heads=2, depth=1, hidden_dim=8)
+    torch.manual_seed(0)
+    model, average = RestorationModel(config), RestorationModel(config)
+    ones = {
+        stream: Standardiser(torch.zeros(dim), torch.ones(dim)) for stream, dim in zip(STREAMS, (6, 3, 4), strict=True)
+    }
+    meta = {
+        "profile": "test",
+        "snapshot_digest": "ab" * 32,
+        "encoders": {"codec": "builtin"},
+        "inference": {"steps": 2},
+    }
+    content = {
+        "epoch": 2, "model_state": model.state_dict(), "ema_state": average.state_dict(), "schema_version": 3,
+        "architecture": "lcfm-dit-v1", "train_state": {"step": 7}, "metrics": {"val_loss": 0.5},
+        "config": {"model": config.as_dict(), "training": {"p_uncond": 0.15}, "meta": meta},
+        **statistics_tensors(ones),
+    }  # fmt: skip
+    torch.save(content, tmp_path / "checkpoint_best.pt")
+    return str(tmp_path / "checkpoint_best.pt")
+
+
+def _said(capsys, *argv: str) -> str:
+    assert cli.main(list(argv)) == 0
+    return str(capsys.readouterr().out)
+
+
+def test_inspect_says_what_the_original_wrote(capsys) -> None:
+    said = _said(capsys, "inspect", COMPONENT)
+    assert "of the original AudioBuff, component layout" in said
+    assert "lcfm-dit-v0" in said
+    assert "xcodec_dim 24" in said
+    assert "n_heads 4" in said
+    assert "epoch          3" in said
+
+
+def test_inspect_as_json_counts_the_parameters(capsys, ours: str) -> None:
+    facts = json.loads(_said(capsys, "inspect", ours, "--json"))
+    sizes = ModelConfig.from_dict(facts["sizes"])
+    assert facts["parameters"] == RestorationModel(sizes).num_parameters()
+    assert facts["weights"] == ["ema", "model"]
+    assert facts["kind"] == "training checkpoint of AudioBuff"
+    assert facts["train_state"] == {"step": 7}
+
+
+def test_an_export_of_the_original_gives_its_averaged_velocity(capsys, tmp_path: Path) -> None:
+    _said(capsys, "export", COMPONENT, str(tmp_path / "out"))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "README.md", "config.json", "weights.safetensors",
+    ]  # fmt: skip
+    reference = torch.load(LEGACY / "reference_io.pt", weights_only=True)
+    exported = load_checkpoint(tmp_path / "out")
+    assert exported.architecture == "lcfm-dit-v0"
+    velocity = exported.velocity(
+        reference["x_t"], reference["t"], xcodec=reference["xcodec"], audiomae=reference["mae"]
+    )
+    assert float((velocity - reference["ema_velocity"]).abs().max()) <= 1e-5
+    assert "inference export of the original" in _said(capsys, "inspect", str(tmp_path / "out"))
+
+
+def test_an_export_of_ours_is_the_average_and_its_card_names_what_it_is(capsys, ours: str, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    _said(capsys, "export", ours, str(folder))
+    state = load_model(str(folder)).model.state_dict()
+    for name, tensor in torch.load(ours, weights_only=True)["ema_state"].items():
+        assert torch.equal(state[name], tensor)
+    card = (folder / "README.md").read_text()
+    for part in ("lcfm-dit-v1", "averaged (EMA)", "ab" * 32, "codec encoder | builtin", "val_loss | 0.5"):
+        assert part in card
+    assert json.loads((folder / "config.json").read_text())["weights_sha256"] in card
+
+
+def test_plain_weights_are_exported_only_when_asked_for(capsys, ours: str, tmp_path: Path) -> None:
+    _said(capsys, "export", ours, str(tmp_path / "out"), "--weights", "model")
+    state, content = load_model(str(tmp_path / "out")).model.state_dict(), torch.load(ours, weights_only=True)
+    assert torch.equal(state["vfn.proj_in.weight"], content["model_state"]["vfn.proj_in.weight"])
+    assert not torch.equal(state["vfn.proj_in.weight"], content["ema_state"]["vfn.proj_in.weight"])
+    plain = str(LEGACY / "model_state_only.pt")
+    assert cli.main(["export", plain, str(tmp_path / "legacy")]) == 1
+    assert "no averaged (EMA) weights" in capsys.readouterr().err
+    _said(capsys, "export", plain, str(tmp_path / "legacy"), "--weights", "model")
+    assert set(load_checkpoint(tmp_path / "legacy").weight_sets) == {"model"}
+
+
+def test_an_export_may_be_replaced_but_other_files_never(capsys, ours: str, tmp_path: Path) -> None:
+    folder, mine = tmp_path / "out", tmp_path / "mine"
+    _said(capsys, "export", COMPONENT, str(folder))
+    _said(capsys, "export", ours, str(folder))
+    assert load_checkpoint(folder).architecture == "lcfm-dit-v1"
+    mine.mkdir()
+    (mine / "README.md").write_text("mine")
+    assert cli.main(["export", ours, str(mine)]) == 1
+    assert "choose a new or empty folder" in capsys.readouterr().err
+    assert [path.name for path in mine.iterdir()] == ["README.md"]
+    assert cli.main(["export", ours, ours]) == 1
+    assert "is a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["inspect"], ["export"]])
+def test_what_is_no_checkpoint_is_one_line(capsys, command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "cut.pt").write_bytes(Path(COMPONENT).read_bytes()[:9000])
+    for place in ("cut.pt", "none.pt", "."):
+        rest = [str(tmp_path / "out")] if command == ["export"] else []
+        assert cli.main([*command, str(tmp_path / place), *rest]) == 1
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith("error: ")
+        assert said.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_changed_export_of_the_original_is_refused(capsys, tmp_path: Path) -> None:
+    _said(capsys, "export", COMPONENT, str(tmp_path / "out"))
+    weights = tmp_path / "out" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
+    assert cli.main(["inspect", str(tmp_path / "out")]) == 1
+    assert "not the file that its config names" in capsys.readouterr().err
