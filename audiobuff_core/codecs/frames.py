@@ -18,12 +18,15 @@ class FrameSequence:
         rate: frames a second, exact.
         start: seconds, the moment of frame 0.
         valid: bool, shape [frames]: False where a frame is padding.
+        gains: float32, shape [channels]: what the encoder multiplied each channel by before it encoded, and `decode`
+            divides by; None where it left the level alone.
     """
 
     values: Tensor
     rate: Fraction
     start: Fraction = Fraction(0)
     valid: Tensor | None = None
+    gains: Tensor | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and fill `valid`.

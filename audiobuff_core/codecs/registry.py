@@ -11,9 +11,13 @@ if TYPE_CHECKING:
 
 SideStream = Literal["structure", "semantic"]
 
-# name -> "module:class"
+# name -> "module:class", or a function that takes the location of the weights
 CODECS: Final = {
     "builtin": "audiobuff_core.codecs.builtin:MdctCodec",
+    "dac": "audiobuff_core.codecs.dac:load_dac",
+    "dac-summed": "audiobuff_core.codecs.dac:load_dac_summed",
+    "dac-24khz": "audiobuff_core.codecs.dac:load_dac_24khz",
+    "dac-16khz": "audiobuff_core.codecs.dac:load_dac_16khz",
 }
 STRUCTURE_ENCODERS: Final = {
     "builtin": "audiobuff_core.codecs.descriptors:StructureDescriptors",
@@ -59,10 +63,17 @@ def load_feature_encoder(stream: SideStream, name: str) -> "FeatureEncoder":
     return encoder
 
 
-def _load(option: str, name: str, known: dict[str, str]) -> Any:  # noqa: ANN401 - of the protocol the caller names
+def _load(option: str, choice: str, known: dict[str, str]) -> Any:  # noqa: ANN401 - of the protocol the caller names
+    """The encoder of `choice`: `name`, or `name:location` with another place of its weights."""
+    name, _, location = choice.partition(":")
     if name not in known:
         raise EncoderUnavailable(
             f"Encoder {name!r} for --{option} is unknown: expected one of {', '.join(sorted(known))}"
         )
     module, _, attribute = known[name].partition(":")
-    return getattr(import_module(module), attribute)()
+    make = getattr(import_module(module), attribute)
+    if not location:
+        return make()
+    if isinstance(make, type):
+        raise EncoderUnavailable(f"Encoder {name!r} for --{option} has no weights: give its name without {location!r}")
+    return make(location)

@@ -7,17 +7,36 @@ from audiobuff_core.codecs.registry import CODECS, SIDE_STREAMS, EncoderChoice, 
 from audiobuff_core.errors import EncoderUnavailable
 
 
-@pytest.mark.parametrize("name", CODECS)
-def test_every_codec_loads(name):
-    codec = load_codec(name)
-    assert codec.latent_dim > 0
+@pytest.fixture(autouse=True)
+def _no_weights(monkeypatch, tmp_path):
+    monkeypatch.setenv("AUDIOBUFF_WEIGHTS", str(tmp_path / "weights"))
+
+
+def test_the_built_in_ones_load_without_weights():
+    assert load_codec("builtin").latent_dim > 0
+    assert all(load_feature_encoder(stream, "builtin").feature_dim > 0 for stream in SIDE_STREAMS)
+
+
+@pytest.mark.parametrize("name", [name for name in CODECS if name != "builtin"])
+def test_a_codec_without_weights_names_the_fix(name):
+    with pytest.raises(EncoderUnavailable, match=r"audiobuff fetch-weights .*or name a local path"):
+        load_codec(name)
+    with pytest.raises(EncoderUnavailable, match=r"No weights of .* at /nowhere"):
+        load_codec(f"{name}:/nowhere/weights.pth")
 
 
 @pytest.mark.parametrize(
-    ("stream", "name"), [(stream, name) for stream, known in SIDE_STREAMS.items() for name in known]
+    ("stream", "name"),
+    [(stream, name) for stream, known in SIDE_STREAMS.items() for name in known if name != "builtin"],
 )
-def test_every_feature_encoder_loads(stream, name):
-    assert load_feature_encoder(stream, name).feature_dim > 0
+def test_a_feature_encoder_without_weights_names_the_fix(stream, name):
+    with pytest.raises(EncoderUnavailable, match=r"audiobuff fetch-weights|pip install"):
+        load_feature_encoder(stream, name)
+
+
+def test_a_location_for_an_encoder_without_weights_is_refused():
+    with pytest.raises(EncoderUnavailable, match="has no weights"):
+        load_codec("builtin:/nowhere")
 
 
 def test_the_defaults_are_built_in():

@@ -1,0 +1,78 @@
+"""Fetching a file so that it is whole or absent."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import IO, Any, Final
+
+import fsspec
+
+from audiobuff_core.errors import AudioBuffError, DataMissing, OutputNotWritable
+from audiobuff_core.files import atomic_path, is_local, local_path
+
+BLOCK_BYTES: Final = 1 << 20
+
+
+class DownloadFailed(AudioBuffError, OSError):
+    """A download that broke off, or whose bytes are not those that were announced."""
+
+
+def download(url: str, destination: str, *, sha256: str | None = None) -> str:
+    """Copy `url` to `destination` (each a path or any fsspec URL); returns the SHA-256 of what came.
+
+    The bytes go to a temporary name, are compared with the announced size and hash, and are then renamed; after any
+    failure nothing lies at `destination` that was not there before.
+
+    Raises:
+        DataMissing: there is nothing at `url`.
+        DownloadFailed: it broke off, or size or hash differ from what was announced.
+        OutputNotWritable: the destination is read-only or full.
+    """
+    if is_local(destination):
+        with atomic_path(local_path(destination)) as temporary:
+            return _fetch(url, temporary, sha256)
+    with tempfile.TemporaryDirectory(prefix="audiobuff-") as folder:
+        whole = Path(folder) / "whole"
+        found = _fetch(url, whole, sha256)
+        filesystem, path = fsspec.core.url_to_fs(destination)
+        try:
+            filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            filesystem.put_file(str(whole), path)
+        except OSError as error:
+            raise OutputNotWritable(f"Can't write {destination}: {error}. Choose another place.") from error
+    return found
+
+
+def _fetch(url: str, temporary: Path, sha256: str | None) -> str:
+    try:
+        with fsspec.open(url, "rb") as source:
+            expected_bytes = getattr(source, "size", None)
+            found, num_bytes = _copy(source, temporary)
+    except FileNotFoundError as error:
+        raise DataMissing(f"Nothing at {url}: look at the address, or fetch it by hand and name its path") from error
+    except OutputNotWritable:
+        raise
+    except Exception as error:  # each filesystem has its own errors for a connection that fails
+        if isinstance(error, OSError) and error.errno == 28:
+            raise
+        shown = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DownloadFailed(f"Could not fetch {url} ({shown}): nothing was kept; run it again") from error
+    if expected_bytes is not None and num_bytes != expected_bytes:
+        raise DownloadFailed(
+            f"{url} broke off after {num_bytes} of {expected_bytes} bytes: nothing was kept; run it again"
+        )
+    if sha256 is not None and found != sha256:
+        raise DownloadFailed(
+            f"{url} has SHA-256 {found[:16]}..., expected {sha256[:16]}...: it was damaged or replaced, and not kept"
+        )
+    return found
+
+
+def _copy(source: IO[Any], temporary: Path) -> tuple[str, int]:
+    hasher, num_bytes = hashlib.sha256(), 0
+    with temporary.open("wb") as target:
+        while block := source.read(BLOCK_BYTES):
+            hasher.update(block)
+            num_bytes += len(block)
+            target.write(block)
+    return hasher.hexdigest(), num_bytes

@@ -1,0 +1,150 @@
+"""Where pretrained weights lie on this machine, what is published where, and how to get it.
+
+A place is looked for in this order: the location given with the encoder's name, the environment variable
+AUDIOBUFF_<NAME>_WEIGHTS, the weights folder (AUDIOBUFF_WEIGHTS, which may be any fsspec URL, or the user's cache).
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from audiobuff_core.codecs.download import download
+from audiobuff_core.errors import EncoderUnavailable
+from audiobuff_core.files import is_local, local_path
+from audiobuff_core.seeding import digest
+
+GITHUB: Final = "https://github.com"
+HUB: Final = "https://huggingface.co"
+HUB_FILES: Final = ("config.json", "model.safetensors")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_DAC_RELEASES: Final = f"{GITHUB}/descriptinc/descript-audio-codec/releases/download"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedWeights:
+    """What is published for one encoder.
+
+    Attributes:
+        name: as in `audiobuff fetch-weights NAME`.
+        files: (path in the weights folder, URL) of each file.
+        place: what the encoder loads, a file or folder in the weights folder.
+    """
+
+    name: str
+    files: tuple[tuple[str, str], ...]
+    place: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that names another place."""
+        return f"AUDIOBUFF_{self.name.upper().replace('-', '_')}_WEIGHTS"
+
+
+def _release(name: str, file: str, path: str) -> PublishedWeights:
+    return PublishedWeights(name, ((f"dac/{file}", f"{_DAC_RELEASES}/{path}"),), f"dac/{file}")
+
+
+def hub_weights(name: str, repository: str) -> PublishedWeights:
+    """The weights of a repository on the hub, under `name`."""
+    folder = repository.replace("/", "--")
+    files = tuple((f"{folder}/{file}", f"{HUB}/{repository}/resolve/main/{file}") for file in HUB_FILES)
+    return PublishedWeights(name, files, folder)
+
+
+PUBLISHED: Final = {
+    known.name: known
+    for known in (
+        _release("dac", "weights_44khz_8kbps_0.0.1.pth", "0.0.1/weights.pth"),
+        _release("dac-24khz", "weights_24khz_8kbps_0.0.4.pth", "0.0.4/weights_24khz.pth"),
+        _release("dac-16khz", "weights_16khz_8kbps_0.0.5.pth", "0.0.5/weights_16khz.pth"),
+        hub_weights("xcodec", "hf-audio/xcodec-hubert-general-balanced"),
+        hub_weights("audiomae", "gaunernst/vit_base_patch16_1024_128.audiomae_as2m"),
+    )
+}
+
+
+def weights_root() -> str:
+    """The weights folder: AUDIOBUFF_WEIGHTS, else `audiobuff/weights` in the user's cache."""
+    chosen = os.environ.get("AUDIOBUFF_WEIGHTS")
+    if chosen:
+        return chosen.rstrip("/")
+    return str(cache_folder() / "weights")
+
+
+def cache_folder() -> Path:
+    """`audiobuff` in the user's cache (XDG_CACHE_HOME, else ~/.cache)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "audiobuff"
+
+
+def published(name: str) -> PublishedWeights:
+    """The published weights called `name`, which may be a repository's id on the hub.
+
+    Raises:
+        EncoderUnavailable: nothing is published under that name.
+    """
+    if name in PUBLISHED:
+        return PUBLISHED[name]
+    if _HUB_ID.fullmatch(name):
+        return hub_weights(name, name)
+    raise EncoderUnavailable(
+        f"No weights are published as {name!r}: expected one of {', '.join(PUBLISHED)}, or owner/name on the hub"
+    )
+
+
+def find_weights(name: str, location: str | None = None) -> Path:
+    """A file or folder on this machine with the weights of encoder `name`; nothing is fetched from a publisher.
+
+    `location` is a path, an fsspec URL (copied to the cache once), or a repository's id whose weights were fetched.
+
+    Raises:
+        EncoderUnavailable: there is nothing there; the message says how to get it.
+    """
+    known = PUBLISHED[name]
+    chosen = location or os.environ.get(known.variable)
+    if chosen is None:
+        return _in_folder(known, name)
+    if not is_local(chosen):
+        return _copied(chosen, name)
+    path = local_path(chosen).expanduser()
+    if path.exists():
+        return path
+    if _HUB_ID.fullmatch(chosen):
+        return _in_folder(hub_weights(chosen, chosen), name)
+    raise EncoderUnavailable(
+        f"No weights of {name} at {chosen}: expected a file or folder; give another, or leave it out and "
+        f"run `audiobuff fetch-weights {name}`"
+    )
+
+
+def _in_folder(known: PublishedWeights, name: str) -> Path:
+    root = weights_root()
+    if not is_local(root):
+        return _copied(f"{root}/{known.place}", name, [path for path, _ in known.files])
+    folder = local_path(root).expanduser()
+    if all((folder / path).is_file() for path, _ in known.files):
+        return folder / known.place
+    raise EncoderUnavailable(
+        f"No weights of {known.name} in {folder}: run `audiobuff fetch-weights {known.name}`, or name a local path, "
+        f"as in {name}:PATH or {PUBLISHED[name].variable}=PATH"
+    )
+
+
+def _copied(url: str, name: str, files: list[str] | None = None) -> Path:
+    """The file or folder at `url`, copied to the cache unless it is there."""
+    base = url.rstrip("/")
+    is_file = base.endswith((".pth", ".pt", ".safetensors"))
+    names = [] if is_file else [path.rsplit("/", 1)[1] for path in files or HUB_FILES]
+    place = cache_folder() / "from-url" / digest(base)[:16]
+    wanted = [(base, place / base.rsplit("/", 1)[1])] if is_file else [(f"{base}/{n}", place / n) for n in names]
+    for source, target in wanted:
+        if not target.exists():
+            try:
+                download(source, str(target))
+            except FileNotFoundError as error:
+                raise EncoderUnavailable(
+                    f"No weights of {name} at {source}: run `audiobuff fetch-weights {name} --to URL` first, "
+                    "or name another place"
+                ) from error
+    return wanted[0][1] if is_file else place
