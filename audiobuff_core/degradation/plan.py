@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from audiobuff_core.degradation import ranges
+from audiobuff_core.degradation.draw import draw_faults
 from audiobuff_core.degradation.ranges import Draw, Parameters
-from audiobuff_core.errors import InvalidConfig
+from audiobuff_core.degradation.recipe import load_recipe, recipe_key
 from audiobuff_core.seeding import numpy_generator
 
 KINDS: dict[str, Draw] = {
@@ -78,22 +79,31 @@ class PlanRow:
 
 
 def recipe_names() -> tuple[str, ...]:
-    """All recipes: `seed` (the original's), one for each kind of damage, `clean`, and `demo`, a mixture of these."""
+    """The recipes that models are trained and judged by, whose draws never change.
+
+    `seed` (the original's), one for each of eight kinds of damage, `clean`, and `demo`, a mixture of these. Besides
+    them `draw_row` takes `audiobuff` (the whole table), any kinds of it, and recipes in files.
+    """
     return ("seed", *KINDS, "clean", "demo")
 
 
 def draw_row(track_id: str, audio_hash: str, *, recipe: str, seed: int, variant: int) -> PlanRow:
     """The damage of variant `variant`: a pure function of seed, audio_hash, variant and recipe.
 
-    Neither the track's name nor any other track has a say, so adding a file never changes another file's damage.
+    The recipe is one of `recipe_names`, `audiobuff`, kinds of it such as `wind` or `eq:tilt+hum`, or the path of a TOML
+    file, of which content and stem count, not the folder. Neither the track's name nor any other track has a say, so
+    adding a file never changes another file's damage.
 
     Raises:
-        InvalidConfig: there is no such recipe.
+        InvalidConfig: there is no such recipe, or its file has problems.
     """
-    if recipe not in recipe_names():
-        raise InvalidConfig(f"Recipe {recipe!r}: expected one of {', '.join(recipe_names())}")
-    generator = numpy_generator("plan", seed, audio_hash, variant, recipe)
-    return PlanRow(track_id, audio_hash, variant, recipe, seed, _draw_faults(recipe, generator))
+    keys = (seed, audio_hash, variant, recipe_key(recipe))
+    generator = numpy_generator("plan", *keys)
+    if recipe in recipe_names():
+        faults = _draw_faults(recipe, generator)
+    else:
+        faults = tuple(Fault(*pair) for pair in draw_faults(load_recipe(recipe), generator, *keys))
+    return PlanRow(track_id, audio_hash, variant, recipe, seed, faults)
 
 
 def _draw_faults(recipe: str, generator: np.random.Generator) -> tuple[Fault, ...]:

@@ -8,18 +8,36 @@ from numpy.typing import NDArray
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.degradation.faults import (
     band_limit,
+    bit_depth,
     clicks,
     clipping,
+    codec,
+    compressor,
+    crackle,
+    dc_offset,
+    dropouts,
+    environment,
+    eq,
     filters,
     gaps,
     hum,
+    level,
     mp3,
     noise,
+    over_suppression,
     overdrive,
+    rate_crush,
     reverb,
+    rumble,
+    saturation,
+    softening,
+    stereo,
+    wind,
+    wow_flutter,
 )
 from audiobuff_core.degradation.plan import PlanRow
 from audiobuff_core.degradation.ranges import Parameters
+from audiobuff_core.degradation.recipe import recipe_key
 from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.seeding import numpy_generator
 
@@ -37,6 +55,23 @@ FAULTS: dict[str, ApplyFault] = {
     "gaps": gaps.apply,
     "mp3": mp3.apply,
     "reverb": reverb.apply,
+    "bit_depth": bit_depth.apply,
+    "codec": codec.apply,
+    "compressor": compressor.apply,
+    "crackle": crackle.apply,
+    "dc_offset": dc_offset.apply,
+    "dropouts": dropouts.apply,
+    "environment": environment.apply,
+    "eq": eq.apply,
+    "level": level.apply,
+    "over_suppression": over_suppression.apply,
+    "rate_crush": rate_crush.apply,
+    "rumble": rumble.apply,
+    "saturation": saturation.apply,
+    "softening": softening.apply,
+    "stereo": stereo.apply,
+    "wind": wind.apply,
+    "wow_flutter": wow_flutter.apply,
 }
 
 
@@ -52,6 +87,18 @@ def render(row: PlanRow, waveform: Waveform) -> Waveform:
     for place, fault in enumerate(row.faults):
         if fault.kind not in FAULTS:
             raise InvalidConfig(f"Fault {fault.kind!r} of {row.track_id}: expected one of {', '.join(FAULTS)}")
-        generator = numpy_generator("render", row.seed, row.audio_hash, row.variant, row.recipe, place)
+        generator = numpy_generator("render", row.seed, row.audio_hash, row.variant, recipe_key(row.recipe), place)
         samples = FAULTS[fault.kind](samples, waveform.sample_rate, fault.parameters, generator)
     return Waveform(samples.astype(np.float32), waveform.sample_rate)
+
+
+def render_target(row: PlanRow, waveform: Waveform) -> Waveform:
+    """What a restorer of `render(row, waveform)` should return: the clean audio at the level that the recipe wants.
+
+    It is `waveform` itself, unless a fault `level` scales its target too. Speed is to be repaired: nothing is warped.
+    """
+    gain = 1.0
+    for fault in row.faults:
+        if fault.kind == "level" and fault.parameters["target"] == "scaled":
+            gain *= level.linear_gain(fault.parameters)
+    return waveform if gain == 1.0 else waveform.scaled(gain)

@@ -90,5 +90,5 @@ def test_parameters_stay_in_their_ranges_and_use_them(recipe, name, low, high):
 
 
 def test_unknown_recipes_are_refused_with_the_known_ones():
-    with pytest.raises(InvalidConfig, match=r"'tape'.*seed, noise"):
+    with pytest.raises(InvalidConfig, match=r"'tape'.*audiobuff, seed"):
         draw_row("a", "b", recipe="tape", seed=1, variant=0)
