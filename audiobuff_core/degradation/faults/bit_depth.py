@@ -9,7 +9,7 @@ Samples = NDArray[np.float64]
 
 
 def apply(samples: Samples, _sample_rate: int, parameters: Parameters, generator: np.random.Generator) -> Samples:
-    """`samples` [channels, samples] rounded to 2 ** `bits` even steps from minus to plus the track's peak.
+    """`samples` [channels, samples] rounded to whole steps of `bits`, zero and the track's peak among them.
 
     `dither` adds triangular noise of two steps before rounding. Relative to the peak, so that a quiet track is hurt as
     much as a loud one. Silence stays silent.
@@ -17,9 +17,9 @@ def apply(samples: Samples, _sample_rate: int, parameters: Parameters, generator
     peak = float(np.abs(samples).max())
     if peak == 0.0:
         return samples
-    step = 2.0 * peak / 2 ** int(parameters["bits"])
+    highest = max(1, 2 ** (int(parameters["bits"]) - 1) - 1)
+    step = peak / highest
     levels = samples / step
     if parameters["dither"] == "triangular":
         levels = levels + generator.random(samples.shape) - generator.random(samples.shape)
-    highest = 2 ** (int(parameters["bits"]) - 1)
-    return np.asarray(np.clip(np.round(levels), -highest, highest - 1) * step)
+    return np.asarray(np.clip(np.round(levels), -highest - 1, highest) * step)

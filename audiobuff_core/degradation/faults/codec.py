@@ -83,9 +83,10 @@ def _generation(samples: Samples, sample_rate: int, codec: Codec, parameters: Pa
     if decoded_rate != incoming.sample_rate:  # Opus always decodes at 48 kHz
         decoded = resample(Waveform(decoded, decoded_rate), incoming.sample_rate).samples
     fitted = _of_shape(decoded / gain, (samples.shape[0], incoming.num_samples))
-    fitted = aligned(incoming.samples.astype(np.float64), fitted, most_samples=MOST_DELAY_SAMPLES)
     outgoing = resample(Waveform(fitted.astype(np.float32), incoming.sample_rate), sample_rate)
-    return _of_shape(outgoing.samples, samples.shape)
+    most_samples = max(1, round(MOST_DELAY_SAMPLES * sample_rate / incoming.sample_rate))
+    # At the track's own rate: a sample of the codec's may be several of it.
+    return aligned(samples, _of_shape(outgoing.samples, samples.shape), most_samples=most_samples)
 
 
 def stream_rate(sample_rate: int, codec: Codec) -> int:

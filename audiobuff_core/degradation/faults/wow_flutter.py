@@ -12,8 +12,8 @@ from audiobuff_core.degradation.ranges import Parameters
 
 Samples = NDArray[np.float64]
 
-# Cubic splines between twice as many samples err 60 dB below a tone at 0.7 of the Nyquist rate.
-OVERSAMPLING = 2
+# Cubic splines between four times as many samples err 60 dB and more below a tone at 0.7 of the Nyquist rate.
+OVERSAMPLING = 4
 HIGHEST_RATE = 768_000
 
 
@@ -27,7 +27,7 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, generator:
         np.arange(samples.shape[1])
         + displacement_seconds(samples.shape[1], sample_rate, parameters, generator) * sample_rate
     )
-    factor = OVERSAMPLING if sample_rate * OVERSAMPLING <= HIGHEST_RATE else 1
+    factor = max(1, min(OVERSAMPLING, HIGHEST_RATE // sample_rate))
     dense = resample(Waveform(samples.astype(np.float32), sample_rate), sample_rate * factor).samples
     warped = [
         map_coordinates(channel.astype(np.float64), [places * factor], order=3, mode="nearest") for channel in dense

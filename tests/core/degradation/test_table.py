@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_items_have_their_number_of_faults_in_the_order_of_the_stages():
         stages = [STAGES.index(KINDS_TABLE[kind].stage) for kind in kinds]
         assert stages == sorted(stages)
         assert len(set(kinds)) == len(kinds)
-        orders |= {(one, other) for one, other in zip(kinds, kinds[1:], strict=False)}
+        orders |= set(pairwise(kinds))
     assert {("noise", "reverb"), ("reverb", "noise")} <= orders  # permuted within the room
     seen = Counter(fault.kind for row in rows for fault in row.faults)
     assert seen.keys() == {entry.kind for entry in load_recipe("audiobuff").entries}
