@@ -56,7 +56,8 @@ def _normalised(heads: Tensor, scale: Tensor) -> Tensor:
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, context_valid: Tensor) -> Tensor:
     """Fused attention in the projections' precision, on the CPU in float32."""
-    mask = context_valid[:, None, None, :].expand(-1, 1, query.shape[2], -1)
+    # One row for all queries: expanded to [batch, 1, frames, context] the kernels would keep it in full as floats.
+    mask = context_valid[:, None, None, :]
     if value.device.type != "cpu":
         return functional.scaled_dot_product_attention(query.to(value.dtype), key.to(value.dtype), value, mask)
     # The CPU's fused kernel takes two to three times as long forward and backward in bfloat16 as in float32.
