@@ -9,6 +9,7 @@ import numpy as np
 
 from audiobuff_core.audio.read import read_audio
 from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.degradation.plan import PlanRow
 from audiobuff_core.evaluation.held_out import EvaluationItem, load_held_out
 from audiobuff_core.evaluation.restorations import load_restored
 from audiobuff_core.evaluation.table import ClipMeasures, MetricTable
@@ -132,11 +133,16 @@ def _uri(media_type: str, data: bytes) -> str:
 
 def damage_in_words(item: EvaluationItem) -> str:
     """Every fault of a clip with its parameters."""
+    return row_in_words(item.row)
+
+
+def row_in_words(row: PlanRow) -> str:
+    """Every fault of a row with its parameters."""
     faults = [
         f"{fault.kind.replace('_', ' ')} ("
         + ", ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in fault.parameters.items())
         + ")"
-        for fault in item.row.faults
+        for fault in row.faults
     ]
     return "; ".join(faults) or "none: the input is the clean clip"
 

@@ -1,0 +1,88 @@
+"""`audiobuff degrade IN OUT`: damage recordings on purpose, by a recipe, and write down how."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from audiobuff_core.errors import InvalidConfig
+
+EXIT_FAILED = 1
+
+
+def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
+    """Add the command to a parser's sub-commands."""
+    made = commands.add_parser(
+        "degrade",
+        help="damage a recording, or a folder of them, on purpose",
+        description="Draw damage by a recipe from the seed and the content of each recording, render it, and write "
+        "the row that decides every bit of it beside the output, as JSON. Formats and names are kept.",
+    )
+    made.add_argument("input", nargs="?", type=Path, metavar="IN", help="a recording, or a folder with recordings")
+    made.add_argument("output", nargs="?", type=Path, metavar="OUT", help="a file for a file, a folder for a folder")
+    made.add_argument(
+        "--recipe",
+        metavar="R",
+        help="audiobuff (the whole table, the default), seed, clean, demo, or the path of your own TOML file",
+    )
+    made.add_argument("--kinds", metavar="A,B", help="exactly these kinds, such as hum,eq:tilt, instead of a recipe")
+    made.add_argument("--row", type=Path, metavar="JSON", help="render the row in this file again, bit for bit")
+    made.add_argument("--seed", type=int, default=1337, help="changes every draw (default: %(default)s)")
+    made.add_argument("--variant", type=int, default=0, help="another draw of the same seed (default: %(default)s)")
+    made.add_argument("--plan-only", action="store_true", help="write the rows and no audio")
+    made.add_argument("--list", action="store_true", help="print every kind with its ranges, and do nothing else")
+    made.add_argument("--each", action="store_true", help="render every kind of one file, with a page to hear and see")
+    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    made.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked for; 1 if a recording of a folder could not be damaged.
+
+    Raises:
+        AudioBuffError: the options make no sense, the recipe has problems, or the one input can't be used.
+    """
+    if arguments.list:
+        from audiobuff_core.commands.degrade_list import kinds_in_words
+
+        print(kinds_in_words())
+        return 0
+    _check(arguments)
+    if arguments.each:
+        from audiobuff_core.commands.degrade_each import degrade_each
+
+        print(degrade_each(arguments.input, arguments.output, seed=arguments.seed, variant=arguments.variant))
+        return 0
+    from audiobuff_core.commands.degrade_files import Damage, degrade_folder, degrade_one, destination_of
+
+    damage = Damage(_recipe(arguments), arguments.seed, arguments.variant, arguments.row, arguments.plan_only)
+    if not arguments.input.is_dir():
+        print(degrade_one(arguments.input, destination_of(arguments.input, arguments.output), damage))
+        return 0
+    outcome = degrade_folder(arguments.input, arguments.output, damage)
+    for path, reason in outcome.refused:
+        print(f"left out: {path!r}: {reason}", file=sys.stderr)
+    print(f"{outcome.num_done} recordings to {arguments.output}, {len(outcome.refused)} left out")
+    return EXIT_FAILED if outcome.refused else 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    problems = []
+    if arguments.input is None or arguments.output is None:
+        problems.append("expected IN and OUT (or --list)")
+    chosen = [name for name in ("recipe", "kinds", "row", "each") if getattr(arguments, name)]
+    if len(chosen) > 1:
+        problems.append(f"--{' and --'.join(chosen)} exclude each other")
+    if arguments.each and arguments.plan_only:
+        problems.append("--each renders: it does not go with --plan-only")
+    if arguments.variant < 0:
+        problems.append(f"--variant {arguments.variant}: expected 0 or more")
+    if problems:
+        raise InvalidConfig("audiobuff degrade: " + "; ".join(problems))
+
+
+def _recipe(arguments: argparse.Namespace) -> str:
+    """The recipe asked for; several kinds are joined as recipes are named."""
+    if arguments.kinds:
+        return "+".join(name.strip() for name in str(arguments.kinds).split(","))
+    return str(arguments.recipe or "audiobuff")

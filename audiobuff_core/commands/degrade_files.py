@@ -1,0 +1,127 @@
+"""Damaging one file or all files of a folder."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.degradation.plan import PlanRow, draw_row
+from audiobuff_core.errors import AudioBuffError, DataMissing, InvalidConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What is wanted: a recipe, its seed and variant; or the file of a row; and whether only rows are."""
+
+    recipe: str = "audiobuff"
+    seed: int = 1337
+    variant: int = 0
+    row_file: Path | None = None
+    plan_only: bool = False
+
+    def row_for(self, name: str, waveform: Waveform) -> PlanRow:
+        """The row of a recording.
+
+        Raises:
+            InvalidConfig: there is no such recipe, or it has problems.
+            DataMissing: the file of the row holds none, or it is of another recording.
+        """
+        content = content_hash(waveform)
+        if self.row_file is None:
+            return draw_row(name, content, recipe=self.recipe, seed=self.seed, variant=self.variant)
+        from audiobuff_core.files import read_json
+
+        try:
+            row = PlanRow.from_dict(read_json(self.row_file)["row"])
+        except (KeyError, TypeError) as error:
+            raise DataMissing(f"{self.row_file} holds no row: name the .json that `audiobuff degrade` wrote") from error
+        if row.audio_hash != content:
+            raise DataMissing(f"The row in {self.row_file} is of another recording than {name}: name the one it is of")
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class FolderOutcome:
+    """How many recordings were damaged, and which were not, with the reason."""
+
+    num_done: int
+    refused: tuple[tuple[str, str], ...]
+
+
+def content_hash(waveform: Waveform) -> str:
+    """SHA-256 of the decoded samples, their shape and rate: the same in whatever lossless format they lie."""
+    told = f"{waveform.samples.shape} {waveform.sample_rate} ".encode()
+    return hashlib.sha256(told + waveform.samples.tobytes()).hexdigest()
+
+
+def destination_of(source: Path, output: Path) -> Path:
+    """Where the damaged `source` goes: `output`, or a file of its name in the folder `output`.
+
+    Raises:
+        InvalidConfig: that is the source itself.
+    """
+    destination = output / source.name if output.is_dir() else output
+    if destination.resolve() == source.resolve():
+        raise InvalidConfig(f"Input and output are both {source}: name another output, the input is never overwritten")
+    return destination
+
+
+def degrade_one(source: Path, destination: Path, damage: Damage) -> str:
+    """Damage `source`, write it in its own format and the row beside it as `<destination>.json`; a line about it.
+
+    Raises:
+        AudioBuffError: the source can't be read, the recipe not be used, or the destination not be written.
+    """
+    from audiobuff_core.audio.read import read_audio
+    from audiobuff_core.commands.same_format import check_format, write_in_format_of
+    from audiobuff_core.degradation.render import render
+    from audiobuff_core.files import require_writable, write_json
+
+    check_format(source, destination)
+    waveform = read_audio(source)
+    row = damage.row_for(source.name, waveform)
+    require_writable(destination)
+    facts = {
+        "input": str(source),
+        "sample_rate": waveform.sample_rate,
+        "channels": waveform.channels,
+        "num_samples": waveform.num_samples,
+        "row": row.as_dict(),
+    }
+    kinds = ", ".join(fault.kind for fault in row.faults) or "no fault"
+    if damage.plan_only:
+        write_json(f"{destination}.json", facts)
+        return f"{destination}.json: {kinds}"
+    gain = write_in_format_of(source, destination, render(row, waveform))
+    write_json(f"{destination}.json", {**facts, "output": str(destination), "output_gain": gain})
+    return f"{destination}: {kinds}" + (f", {gain:.4g} times as loud, to fit the format" if gain < 1 else "")
+
+
+def degrade_folder(folder: Path, output: Path, damage: Damage) -> FolderOutcome:
+    """Damage every recording below `folder` into the same place below `output`; one that can't be is no obstacle.
+
+    Raises:
+        InvalidConfig: the recipe has problems, a row was named, or both folders are one.
+        AudioNotFound: no recording lies in the folder.
+        OutputNotWritable: the output is no place for files.
+    """
+    from audiobuff_core.data.library import find_audio
+    from audiobuff_core.files import require_writable
+    from audiobuff_core.progress import track
+
+    if damage.row_file is not None:
+        raise InvalidConfig(f"--row is of one recording and {folder} is a folder: name the recording")
+    if folder.resolve() == output.resolve():
+        raise InvalidConfig(f"Input and output are both {folder}: name another output, inputs are never overwritten")
+    draw_row("", "", recipe=damage.recipe, seed=0, variant=0)  # a bad recipe is one error, not one for each file
+    inside = output.resolve()
+    paths = [Path(path) for path in find_audio(str(folder))]
+    paths = [path for path in paths if inside not in path.resolve().parents]  # an earlier output is no input
+    require_writable(output / "x")
+    refused = []
+    for path in track(paths, "Damaging"):
+        try:
+            degrade_one(path, output / path.resolve().relative_to(folder.resolve()), damage)
+        except AudioBuffError as error:
+            refused.append((str(path), " ".join(str(error).split())))
+    return FolderOutcome(len(paths) - len(refused), tuple(refused))

@@ -1,0 +1,32 @@
+"""What `audiobuff degrade --list` prints."""
+
+from audiobuff_core.degradation.kinds import KINDS_TABLE, STAGES
+from audiobuff_core.degradation.recipe import RECIPE_FOLDER, TABLE_FILE, Entry, load_recipe
+
+SEED_FILE = RECIPE_FOLDER / "seed.toml"
+
+
+def kinds_in_words() -> str:
+    """Every kind by its stage, with every way in which the recipes draw it, their weights and their ranges."""
+    entries = [*load_recipe("audiobuff").entries, *load_recipe(str(SEED_FILE)).entries]
+    lines = []
+    for stage in STAGES:
+        lines.append(f"{stage}")
+        for kind, facts in KINDS_TABLE.items():
+            if facts.stage != stage:
+                continue
+            lines.append(f"  {kind}: {facts.summary}")
+            found = [entry for entry in entries if entry.kind == kind]
+            if kind == "noise":
+                found = found[:-1]  # the original's is one of these
+            lines += [f"    {_ranges(entry)}" for entry in found]
+            if not found:
+                names = ", ".join(facts.parameters)
+                lines.append(f"    not drawn unless your own recipe has it, with {names}")
+    lines += ["", f"Recipes to copy and edit: {TABLE_FILE}, {SEED_FILE}"]
+    return "\n".join(lines)
+
+
+def _ranges(entry: Entry) -> str:
+    ranges = ", ".join(f"{name} {one.in_words()}" for name, one in entry.parameters.items())
+    return f"{entry.name}, weight {entry.weight:g}: {ranges}"
