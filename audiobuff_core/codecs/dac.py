@@ -85,7 +85,8 @@ class DacCodec:
     def encode_codes(self, waveform: Waveform, gains: Tensor) -> Tensor:
         """Codes [channels, frames, codebooks], int64, of `waveform` times `gains` [channels]."""
         samples = torch.from_numpy(resample(waveform, self.sample_rate).samples) * gains[:, None]
-        behind = self.num_frames(samples.shape[1]) * self.hop_length - samples.shape[1]
+        # One sample more, as a count that comes from another rate may have been rounded up.
+        behind = self.num_frames(samples.shape[1] + 1) * self.hop_length - samples.shape[1]
         padded = torch.nn.functional.pad(samples, (0, behind))[:, None].to(self._device)
         codes = encode_chunked(
             self._codes_of,

@@ -1,6 +1,5 @@
 """DAC as published: a `.pth` of descript-audio-codec, or a folder of transformers, never a pickle that runs code."""
 
-import hashlib
 import pickle
 import warnings
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from audiobuff_core.codecs.dac_layout import fold_weight_norm
+from audiobuff_core.codecs.file_hash import file_hash
 from audiobuff_core.errors import EncoderUnavailable, InvalidCheckpoint
 
 
@@ -93,12 +93,6 @@ def load_transformers(folder: Path) -> DacNetwork:
         ) from error
     _load_state(model, fold_weight_norm(state), str(folder))
     return DacNetwork(model.eval(), int(model.config.sampling_rate), int(model.config.hop_length), file_hash(weights))
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read_pth(path: Path) -> Any:  # noqa: ANN401

@@ -21,9 +21,11 @@ CODECS: Final = {
 }
 STRUCTURE_ENCODERS: Final = {
     "builtin": "audiobuff_core.codecs.descriptors:StructureDescriptors",
+    "xcodec": "audiobuff_core.codecs.xcodec:load_xcodec",
 }
 SEMANTIC_ENCODERS: Final = {
     "builtin": "audiobuff_core.codecs.descriptors:SemanticDescriptors",
+    "audiomae": "audiobuff_core.codecs.audiomae:load_audiomae",
 }
 SIDE_STREAMS: Final = {"structure": STRUCTURE_ENCODERS, "semantic": SEMANTIC_ENCODERS}
 

@@ -105,9 +105,11 @@ def _place(degraded: DegradedShard, stream: Stream, encoder: "Codec | FeatureEnc
 
 
 def _records(item: DegradedItem, stream: Stream, encoder: "Codec | FeatureEncoder") -> Iterator[LatentRecord]:
-    sources = {damaged_record(item.track_id, item.variant): item.path}
+    from audiobuff_core.codecs.level import encode_like
+
+    damaged = encoder.encode(read_audio(item.path).scaled(item.gain))
+    yield LatentRecord(damaged_record(item.track_id, item.variant), damaged, encoder.to_stored(damaged.values))
     if stream == "target":
-        sources[clean_record(item.track_id, item.variant)] = item.clean_path
-    for record_id, source in sources.items():
-        frames = encoder.encode(read_audio(source).scaled(item.gain))
-        yield LatentRecord(record_id, frames, encoder.to_stored(frames.values))
+        codec: Codec = encoder  # type: ignore[assignment]  # of this stream it is one
+        clean = encode_like(codec, read_audio(item.clean_path).scaled(item.gain), damaged)
+        yield LatentRecord(clean_record(item.track_id, item.variant), clean, codec.to_stored(clean.values))

@@ -1,6 +1,7 @@
 """Audio in, repaired audio out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -95,7 +96,8 @@ class Restorer:
             raise InvalidConfig(f"{steps} steps, tau {tau}: expected at least 1 step and tau from 0 to 1")
         gain = level_gain(waveform)
         levelled = waveform.scaled(gain)
-        conditions = self._conditions(levelled, tau)
+        latents = self.codec.encode(levelled)
+        conditions = self._conditions(levelled, latents, tau)
         field = WindowedField(
             self.model,
             conditions,
@@ -109,10 +111,10 @@ class Restorer:
         x_0 = make_source(self.meta["source"], damaged, noise, torch.full((damaged.shape[0],), tau))
         guided = GuidedField(field, field, cfg)
         x_1 = integrate(guided, x_0, time_grid(steps), method=method, on_step=on_step)
-        return self._to_audio(x_1, waveform, gain)
+        restored = replace(latents, values=self.standardisers["target"].from_standard(x_1))
+        return self._to_audio(restored, waveform, gain)
 
-    def _conditions(self, levelled: Waveform, tau: float) -> Conditions:
-        latents = self.codec.encode(levelled)
+    def _conditions(self, levelled: Waveform, latents: FrameSequence, tau: float) -> Conditions:
         return Conditions(
             damaged=self.standardisers["target"].to_standard(latents.values),
             frame_rate=float(latents.rate),
@@ -125,8 +127,7 @@ class Restorer:
         values = self.standardisers[stream].to_standard(frames.values[0])
         return Stretch(values[frames.mask], frames.times()[frames.mask])
 
-    def _to_audio(self, x_1: torch.Tensor, like: Waveform, gain: float) -> Waveform:
-        latents = FrameSequence(self.standardisers["target"].from_standard(x_1), self.codec.frame_rate)
+    def _to_audio(self, latents: FrameSequence, like: Waveform, gain: float) -> Waveform:
         # Rounding up keeps the last samples when the rate comes back down.
         num_samples = -(-like.num_samples * self.codec.sample_rate // like.sample_rate)
         decoded = resample(self.codec.decode(latents, num_samples), like.sample_rate).samples[:, : like.num_samples]

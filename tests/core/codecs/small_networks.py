@@ -81,3 +81,24 @@ def quiet_import(module: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return __import__(module, fromlist=["_"])
+
+
+def save_audiomae(folder: Path, *, depth: int = 2, heads: int = 2, width: int = 32, seed: int = 0) -> None:
+    """A vision transformer for AudioMAE's pictures, as a folder of the hub."""
+    timm = quiet_import("timm")
+    from safetensors.torch import save_file
+
+    torch.manual_seed(seed)
+    arguments = {"img_size": [1024, 128], "in_chans": 1}
+    small = {} if width == 768 else {"depth": depth, "num_heads": heads, "embed_dim": width}
+    model = timm.create_model("vit_base_patch16_224", num_classes=0, **arguments, **small)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "architecture": "vit_base_patch16_224",
+        "num_classes": 0,
+        "num_features": width,
+        "model_args": arguments | small,
+        "pretrained_cfg": {"input_size": [1, 1024, 128], "num_classes": 0, "first_conv": "patch_embed.proj"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(model.state_dict(), folder / "model.safetensors", metadata={"format": "pt"})
