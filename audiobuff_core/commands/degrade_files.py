@@ -6,7 +6,7 @@ from pathlib import Path
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.degradation.plan import PlanRow, draw_row
-from audiobuff_core.errors import AudioBuffError, DataMissing, InvalidConfig
+from audiobuff_core.errors import AudioBuffError, AudioNotFound, DataMissing, InvalidConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,8 @@ def degrade_folder(folder: Path, output: Path, damage: Damage) -> FolderOutcome:
     inside = output.resolve()
     paths = [Path(path) for path in find_audio(str(folder))]
     paths = [path for path in paths if inside not in path.resolve().parents]  # an earlier output is no input
+    if not paths:
+        raise AudioNotFound(f"No recordings below {folder}: expected files such as .wav or .flac; check the path")
     require_writable(output / "x")
     refused = []
     for path in track(paths, "Damaging"):
