@@ -1,7 +1,10 @@
 """Fetching a file so that it is whole or absent."""
 
+import errno
 import hashlib
+import json
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -32,7 +35,7 @@ def download(url: str, destination: str, *, sha256: str | None = None) -> str:
         with atomic_path(local_path(destination)) as temporary:
             return _fetch(url, temporary, sha256)
     with tempfile.TemporaryDirectory(prefix="audiobuff-") as folder:
-        whole = Path(folder) / "whole"
+        whole = Path(folder) / f"whole{Path(destination).suffix}"
         found = _fetch(url, whole, sha256)
         filesystem, path = fsspec.core.url_to_fs(destination)
         try:
@@ -45,16 +48,17 @@ def download(url: str, destination: str, *, sha256: str | None = None) -> str:
 
 def _fetch(url: str, temporary: Path, sha256: str | None) -> str:
     try:
-        with fsspec.open(url, "rb") as source:
-            expected_bytes = getattr(source, "size", None)
+        filesystem, path = fsspec.core.url_to_fs(url)
+        expected_bytes = filesystem.info(path).get("size")
+        # Over HTTP in one stream: not every server serves ranges.
+        options = {"block_size": 0} if url.startswith("http") else {}
+        with filesystem.open(path, "rb", **options) as source:
             found, num_bytes = _copy(source, temporary)
     except FileNotFoundError as error:
         raise DataMissing(f"Nothing at {url}: look at the address, or fetch it by hand and name its path") from error
-    except OutputNotWritable:
-        raise
     except Exception as error:  # each filesystem has its own errors for a connection that fails
-        if isinstance(error, OSError) and error.errno == 28:
-            raise
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # the disk's, which the caller names
         shown = " ".join(str(error).split())[:200] or type(error).__name__
         raise DownloadFailed(f"Could not fetch {url} ({shown}): nothing was kept; run it again") from error
     if expected_bytes is not None and num_bytes != expected_bytes:
@@ -65,7 +69,29 @@ def _fetch(url: str, temporary: Path, sha256: str | None) -> str:
         raise DownloadFailed(
             f"{url} has SHA-256 {found[:16]}..., expected {sha256[:16]}...: it was damaged or replaced, and not kept"
         )
+    if not is_readable(temporary):
+        raise DownloadFailed(f"{url} is no whole {temporary.suffix} file: nothing was kept; look at the address")
     return found
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a .pth, .safetensors or .json file is one, as far as its frame tells; True for other kinds."""
+    if path.suffix in (".pth", ".pt"):
+        return zipfile.is_zipfile(path)  # its directory is at the end: a truncated one has none
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "numpy"):
+                return True
+        except (SafetensorError, OSError):
+            return False
+    if path.suffix == ".json":
+        try:
+            json.loads(path.read_bytes())
+        except ValueError:
+            return False
+    return True
 
 
 def _copy(source: IO[Any], temporary: Path) -> tuple[str, int]:

@@ -22,6 +22,7 @@ CODECS: Final = {
 STRUCTURE_ENCODERS: Final = {
     "builtin": "audiobuff_core.codecs.descriptors:StructureDescriptors",
     "xcodec": "audiobuff_core.codecs.xcodec:load_xcodec",
+    "xcodec-module": "audiobuff_core.codecs.xcodec_module:load_xcodec_module",
 }
 SEMANTIC_ENCODERS: Final = {
     "builtin": "audiobuff_core.codecs.descriptors:SemanticDescriptors",

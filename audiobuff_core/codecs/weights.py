@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from audiobuff_core.codecs.download import download
+from audiobuff_core.codecs.download import download, is_readable
 from audiobuff_core.errors import EncoderUnavailable
-from audiobuff_core.files import is_local, local_path
+from audiobuff_core.files import exists, is_local, local_path
 from audiobuff_core.seeding import digest
 
 GITHUB: Final = "https://github.com"
@@ -116,6 +116,22 @@ def find_weights(name: str, location: str | None = None) -> Path:
         f"No weights of {name} at {chosen}: expected a file or folder; give another, or leave it out and "
         f"run `audiobuff fetch-weights {name}`"
     )
+
+
+def weights_state(name: str) -> tuple[str, bool]:
+    """Where the weights of encoder `name` are looked for, and whether whole ones seem to be there; copies nothing."""
+    known = PUBLISHED[name]
+    chosen = os.environ.get(known.variable)
+    root = weights_root()
+    if (chosen and not is_local(chosen)) or (not chosen and not is_local(root)):
+        place = chosen or f"{root}/{known.place}"
+        return place, exists(place)
+    try:
+        found = find_weights(name)
+    except EncoderUnavailable:
+        return chosen or str(local_path(root).expanduser() / known.place), False
+    files = [found] if found.is_file() else [found / file for file in HUB_FILES]
+    return str(found), all(file.is_file() and is_readable(file) for file in files)
 
 
 def _in_folder(known: PublishedWeights, name: str) -> Path:

@@ -102,3 +102,41 @@ def save_audiomae(folder: Path, *, depth: int = 2, heads: int = 2, width: int = 
     }
     (folder / "config.json").write_text(json.dumps(config))
     save_file(model.state_dict(), folder / "model.safetensors", metadata={"format": "pt"})
+
+
+SMALL_XCODEC: dict[str, Any] = {
+    "target_bandwidths": [0.5, 1.2],
+    "codebook_size": 64,
+    "acoustic_model_config": {
+        "model_type": "dac",
+        "encoder_hidden_size": 4,
+        "decoder_hidden_size": 32,
+        "hidden_size": 16,
+        "downsampling_ratios": [8, 5, 4, 2],
+        "upsampling_ratios": [8, 5, 4, 2],
+    },
+    "semantic_model_config": {
+        "model_type": "hubert",
+        "hidden_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "conv_dim": [8, 8, 8, 8, 8, 8, 8],
+        "num_conv_pos_embeddings": 16,
+        "num_conv_pos_embedding_groups": 4,
+    },
+}
+
+
+def save_xcodec(folder: Path, config: dict[str, Any], seed: int = 0) -> None:
+    """An X-Codec with random weights and codebooks, as a folder of the hub."""
+    from transformers import XcodecConfig, XcodecModel
+
+    torch.manual_seed(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = XcodecModel(XcodecConfig(**config)).eval()
+        with torch.no_grad():
+            for stage in model.quantizer.quantizers:
+                stage.codebook.embed.normal_()
+        model.save_pretrained(folder)

@@ -1,0 +1,202 @@
+"""X-Codec (Ye et al., "Codec Does Matter", 2024): structure as codes of a codec that hears meaning too."""
+
+import warnings
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from audiobuff_core.audio.resample import resample
+from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.codecs.feature_windows import encode_windows
+from audiobuff_core.codecs.file_hash import file_hash
+from audiobuff_core.codecs.frames import FrameSequence
+from audiobuff_core.codecs.protocols import EncoderIdentity
+from audiobuff_core.codecs.weights import find_weights
+from audiobuff_core.errors import InvalidAudio, InvalidCheckpoint
+
+WINDOW_SECONDS: Final = 10
+OVERLAP_SECONDS: Final = 2
+
+
+class XCodecNetwork(Protocol):
+    """What an X-Codec offers, whichever package it comes from; codes are int64 [frames, codebooks]."""
+
+    @property
+    def identity(self) -> EncoderIdentity: ...  # noqa: D102
+    @property
+    def sample_rate(self) -> int: ...  # noqa: D102
+    @property
+    def hop_length(self) -> int: ...  # noqa: D102
+    @property
+    def feature_dim(self) -> int: ...  # noqa: D102
+    @property
+    def codebook_size(self) -> int: ...  # noqa: D102
+
+    def codes_of_audio(self, samples: Tensor) -> Tensor:
+        """Codes of `samples` [frames * hop_length]."""
+        ...
+
+    def features_of_codes(self, codes: Tensor) -> Tensor:
+        """Features [frames, feature_dim] of codes: `quantizer.decode`."""
+        ...
+
+    def codes_of_features(self, features: Tensor) -> Tensor:
+        """The codes that stand for features [frames, feature_dim], as near as the quantiser finds them."""
+        ...
+
+
+class XCodec:
+    """Quantised features of X-Codec, [1, frames, 1024] at 50 Hz; frame `i` belongs to the middle of its hop.
+
+    The channels are mixed to mono. Recordings longer than 10 s are heard in windows that overlap by 2 s, as the
+    network hears a stretch as a whole.
+    """
+
+    def __init__(self, network: XCodecNetwork) -> None:
+        self._network = network
+        self.sample_rate, self.feature_dim = network.sample_rate, network.feature_dim
+        self.frame_rate = Fraction(network.sample_rate, network.hop_length)
+        # A sum of codebook entries does not always lead back to its codes, so they are remembered with the features.
+        self._codes: Any = WeakTensorKeyDictionary()
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """Name, revision, and the hash of the weights."""
+        return self._network.identity
+
+    def encode(self, waveform: Waveform) -> FrameSequence:
+        """Features [1, ceil(seconds * 50), feature_dim] of `waveform`."""
+        codes = self.encode_codes(waveform)
+        start = Fraction(self._network.hop_length, 2 * self.sample_rate)
+        return FrameSequence(self._features(codes[None]), self.frame_rate, start=start)
+
+    @torch.no_grad()
+    def encode_codes(self, waveform: Waveform) -> Tensor:
+        """Codes [frames, codebooks], int64, of `waveform`."""
+        samples = torch.from_numpy(resample(waveform.mono(), self.sample_rate).samples[0])
+        hop = self._network.hop_length
+        num_frames = -(-samples.shape[0] // hop)
+        return encode_windows(
+            self._codes_of_window,
+            torch.nn.functional.pad(samples, (0, num_frames * hop - samples.shape[0])),
+            num_frames=num_frames,
+            hop_length=hop,
+            window_frames=round(WINDOW_SECONDS * self.frame_rate),
+            overlap_frames=round(OVERLAP_SECONDS * self.frame_rate),
+        )
+
+    def _codes_of_window(self, samples: Tensor) -> Tensor:
+        codes = self._network.codes_of_audio(samples)
+        expected = samples.shape[0] // self._network.hop_length
+        if codes.ndim != 2 or codes.shape[0] != expected:
+            raise InvalidCheckpoint(
+                f"{self.identity.name} made codes of shape {list(codes.shape)} of {samples.shape[0]} samples: "
+                f"expected {expected} frames; its hop is not what it says"
+            )
+        return codes
+
+    @torch.no_grad()
+    def _features(self, codes: Tensor) -> Tensor:
+        """The features of codes [..., codebooks], which are remembered with them."""
+        rows = self._network.features_of_codes(codes.reshape(-1, codes.shape[-1]))
+        features = rows.reshape(*codes.shape[:-1], -1).to("cpu", torch.float32)
+        self._codes[features] = codes
+        return features
+
+    @torch.no_grad()
+    def to_stored(self, values: Tensor) -> NDArray[np.generic]:
+        """Features [..., feature_dim] as codes [..., codebooks], the smallest unsigned integers that hold them.
+
+        Raises:
+            InvalidAudio: `values` came from elsewhere and are not those of any codes.
+        """
+        codes = self._codes.get(values)
+        if codes is None:
+            rows = values.reshape(-1, values.shape[-1])
+            codes = self._network.codes_of_features(rows)
+            error = float((self._network.features_of_codes(codes) - rows).abs().max())
+            if error > 1e-3 * float(rows.abs().max()):
+                raise InvalidAudio(
+                    f"Features that are {error:.3g} from the nearest codes of {self.identity.name}: expected what it "
+                    "encoded; store the features of one recording as `encode` gave them"
+                )
+            codes = codes.reshape(*values.shape[:-1], -1)
+        stored: NDArray[np.generic] = codes.numpy().astype(np.min_scalar_type(self._network.codebook_size - 1))
+        return stored
+
+    def from_stored(self, stored: NDArray[np.generic]) -> Tensor:
+        """The float32 features of what `to_stored` gave."""
+        return self._features(torch.from_numpy(stored.astype(np.int64)))
+
+
+class TransformersXCodec:
+    """`transformers.XcodecModel` as an `XCodecNetwork`."""
+
+    def __init__(self, model: Any, weights_hash: str, *, device: str = "cpu") -> None:  # noqa: ANN401
+        """Fold the weight norm of `model` and put it on `device`."""
+        for layer in model.modules():
+            if nn.utils.parametrize.is_parametrized(layer, "weight"):
+                nn.utils.parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+        self._device = torch.device(device)
+        self._model = model.eval().requires_grad_(False).to(self._device)
+        self.identity = EncoderIdentity("xcodec", "1", weights_hash)
+        self.sample_rate, self.hop_length = int(model.config.sample_rate), int(model.config.hop_length)
+        self.feature_dim, self.codebook_size = int(model.config.codebook_dim), int(model.config.codebook_size)
+
+    def codes_of_audio(self, samples: Tensor) -> Tensor:
+        """Codes of `samples` [frames * hop_length]."""
+        codes: Tensor = self._model.encode(samples[None, None].to(self._device), return_dict=False)
+        return codes[0].T.cpu()
+
+    def features_of_codes(self, codes: Tensor) -> Tensor:
+        """`quantizer.decode(codes)`."""
+        features: Tensor = self._model.quantizer.decode(codes.T[:, None].to(self._device))
+        return features[0].T.cpu()
+
+    def codes_of_features(self, features: Tensor) -> Tensor:
+        """What the residual quantiser makes of `features`."""
+        codes: Tensor = self._model.quantizer.encode(features.T[None].to(self._device))
+        return codes[:, 0].T.cpu()
+
+
+def load_xcodec(location: str | None = None) -> XCodec:
+    """X-Codec by transformers; `location` names other weights: a folder as on the hub, an id or a URL.
+
+    Raises:
+        EncoderUnavailable: no weights.
+        InvalidCheckpoint: weights that are not whole.
+    """
+    folder = find_weights("xcodec", location)
+    return XCodec(TransformersXCodec(_read(folder), file_hash(folder / "model.safetensors")))
+
+
+def _read(folder: Path) -> Any:  # noqa: ANN401
+    from safetensors import SafetensorError
+    from transformers import XcodecModel
+
+    kind: Any = XcodecModel
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its attention and norms warn of what torch will change
+            model, report = kind.from_pretrained(
+                str(folder), local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
+    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+        shown = " ".join(str(error).split())[:200]
+        raise InvalidCheckpoint(
+            f"{folder} is no whole X-Codec ({shown}): expected config.json and model.safetensors as on the hub; "
+            "delete it and run `audiobuff fetch-weights xcodec`"
+        ) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise InvalidCheckpoint(
+            f"{folder} lacks {len(missing)} weights of an X-Codec, {missing[0]} first: delete it and run "
+            "`audiobuff fetch-weights xcodec`"
+        )
+    return model
