@@ -10,7 +10,7 @@ from audiobuff_core.audio.write import write_audio
 from audiobuff_core.data.ingest import PristineTrack, load_pristine
 from audiobuff_core.data.library import Split
 from audiobuff_core.data.step_folder import StepFolder
-from audiobuff_core.degradation.plan import PlanRow, draw_row, recipe_names
+from audiobuff_core.degradation.plan import PlanRow, draw_row, recipe_identity
 from audiobuff_core.errors import DataMissing, InvalidConfig
 from audiobuff_core.files import exists, join, read_json, write_json
 from audiobuff_core.progress import track
@@ -38,7 +38,7 @@ class DegradedItem:
         track_id: whose.
         variant: 0, 1, ...
         path: of the damaged audio, 32-bit float WAV.
-        clean_path: of the pristine audio, with the same rate and samples.
+        clean_path: of the pristine audio, at the level that the row wants, with the same rate and samples.
         row: what was done to it.
         split: `train` or `validation`.
         num_samples: of both.
@@ -69,15 +69,14 @@ def plan_shard(root: str, shard: str, *, recipe: str = "demo", variants: int = 2
     """Draw the damage of every track of `shard` that is not held out, `variants` times.
 
     Raises:
-        InvalidConfig: an unknown recipe, or no variants.
+        InvalidConfig: an unknown recipe, a recipe with problems, or no variants.
         DataMissing: the shard was not ingested.
     """
-    if recipe not in recipe_names() or variants < 1:
-        raise InvalidConfig(
-            f"Recipe {recipe!r} with {variants} variants: expected one of {', '.join(recipe_names())} and at least 1"
-        )
+    identity = recipe_identity(recipe)
+    if variants < 1:
+        raise InvalidConfig(f"Recipe {recipe!r} with {variants} variants: expected at least 1")
     pristine = load_pristine(root, shard)
-    inputs = digest(CODE_VERSION, pristine.digest, recipe, variants, seed)
+    inputs = digest(CODE_VERSION, pristine.digest, identity, variants, seed)
     path = _plan_path(root, shard)
     if not exists(path) or read_json(path)["inputs"] != inputs:
         rows = [
@@ -125,7 +124,7 @@ def degrade_shard(root: str, shard: str) -> DegradedShard:
             )
         by_track[row.track_id].append(row)
     folder = StepFolder(join(root, "audio", "degraded", shard))
-    wanted = {_name(row): digest(CODE_VERSION, row.as_dict()) for row in planned.rows}
+    wanted = {name: digest(CODE_VERSION, row.as_dict()) for row in planned.rows for name in _names(row)}
     inputs = digest(CODE_VERSION, shard, wanted)
     manifest = folder.sealed(inputs)
     if manifest is None:
@@ -152,16 +151,30 @@ def _name(row: PlanRow) -> str:
     return f"{row.track_id}.v{row.variant}.wav"
 
 
+def _target_name(row: PlanRow) -> str:
+    return f"{row.track_id}.v{row.variant}.target.wav"
+
+
+def _names(row: PlanRow) -> tuple[str, ...]:
+    """The files of a row: the clean audio needs one of its own where its level goes with the damage."""
+    from audiobuff_core.degradation.render import target_gain
+
+    return (_name(row),) if target_gain(row) == 1.0 else (_target_name(row), _name(row))
+
+
 def _degrade(folder: StepFolder, clean: PristineTrack, rows: list[PlanRow], wanted: dict[str, str]) -> None:
     """Render the rows of one track that are not there yet."""
-    from audiobuff_core.degradation.render import render
+    from audiobuff_core.degradation.render import render, render_target
 
-    missing = [row for row in rows if _name(row) not in folder.items]
+    missing = [row for row in rows if any(name not in folder.items for name in _names(row))]
     if not missing:
         return
     waveform = read_audio(clean.path)
     for row in missing:
         damaged = render(row, waveform)
+        if _target_name(row) in wanted:
+            write_audio(join(folder.path, _target_name(row)), render_target(row, waveform))
+            folder.finish(_target_name(row), {"key": wanted[_target_name(row)]})
         write_audio(join(folder.path, _name(row)), damaged)
         item = {
             "key": wanted[_name(row)],
@@ -177,8 +190,12 @@ def _degrade(folder: StepFolder, clean: PristineTrack, rows: list[PlanRow], want
 def _shard_of(root: str, path: str, manifest: dict[str, Any]) -> DegradedShard:
     items = []
     for name, item in sorted(manifest["items"].items()):
+        if "row" not in item:  # a target, which its damaged one names
+            continue
         row = PlanRow.from_dict(item["row"])
         clean_path = join(root, "audio", "pristine", manifest["shard"], item["clean"])
+        if _target_name(row) in manifest["items"]:
+            clean_path = join(path, _target_name(row))
         items.append(
             DegradedItem(
                 track_id=row.track_id,

@@ -10,7 +10,7 @@ from audiobuff_core.degradation import ranges
 from audiobuff_core.degradation.draw import draw_faults
 from audiobuff_core.degradation.ranges import Draw, Parameters
 from audiobuff_core.degradation.recipe import load_recipe, recipe_key
-from audiobuff_core.seeding import numpy_generator
+from audiobuff_core.seeding import digest, numpy_generator
 
 KINDS: dict[str, Draw] = {
     "noise": ranges.noise,
@@ -85,6 +85,15 @@ def recipe_names() -> tuple[str, ...]:
     them `draw_row` takes `audiobuff` (the whole table), any kinds of it, and recipes in files.
     """
     return ("seed", *KINDS, "clean", "demo")
+
+
+def recipe_identity(recipe: str) -> str:
+    """What decides a recipe's draws, for a digest: its name, and of recipes that are data their content too.
+
+    Raises:
+        InvalidConfig: there is no such recipe, or its file has problems.
+    """
+    return recipe if recipe in recipe_names() else f"{recipe_key(recipe)} {digest(repr(load_recipe(recipe)))}"
 
 
 def draw_row(track_id: str, audio_hash: str, *, recipe: str, seed: int, variant: int) -> PlanRow:

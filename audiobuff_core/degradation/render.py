@@ -95,10 +95,16 @@ def render(row: PlanRow, waveform: Waveform) -> Waveform:
 def render_target(row: PlanRow, waveform: Waveform) -> Waveform:
     """What a restorer of `render(row, waveform)` should return: the clean audio at the level that the recipe wants.
 
-    It is `waveform` itself, unless a fault `level` scales its target too. Speed is to be repaired: nothing is warped.
+    It is `waveform` itself, unless `target_gain` says otherwise. Speed is to be repaired: nothing is warped.
     """
+    gain = target_gain(row)
+    return waveform if gain == 1.0 else waveform.scaled(gain)
+
+
+def target_gain(row: PlanRow) -> float:
+    """What the clean audio is multiplied by (linear): the gain of faults `level` that scale their target too."""
     gain = 1.0
     for fault in row.faults:
         if fault.kind == "level" and fault.parameters["target"] == "scaled":
             gain *= level.linear_gain(fault.parameters)
-    return waveform if gain == 1.0 else waveform.scaled(gain)
+    return gain

@@ -160,3 +160,23 @@ def test_a_plan_of_other_audio_is_refused(root, shard, tmp_path):
 def test_odd_options_are_refused(root, shard, options):
     with pytest.raises(InvalidConfig):
         plan_shard(root, shard, **options)
+
+
+def test_an_own_recipe_is_planned_anew_when_it_is_edited_and_its_level_goes_to_the_target(root, shard, tmp_path):
+    recipe = tmp_path / "quiet.toml"
+    text = "[[fault]]\nkind = 'level'\ngain = 0.25\njitter_db = 0\ntarget = 'scaled'"
+    recipe.write_text(text)
+    plan_shard(root, shard, recipe=str(recipe), variants=1)
+    clean = {track.track_id: read_audio(track.path).samples for track in load_pristine(root, shard).tracks}
+    for item in degrade_shard(root, shard).items:
+        for path in (item.path, item.clean_path):
+            np.testing.assert_allclose(read_audio(path).samples, 0.25 * clean[item.track_id], rtol=1e-5)
+    recipe.write_text(text.replace("scaled", "kept"))
+    plan_shard(root, shard, recipe=str(recipe), variants=1)
+    for item in degrade_shard(root, shard).items:
+        np.testing.assert_array_equal(read_audio(item.clean_path).samples, clean[item.track_id])
+    assert load_degraded(root, shard).items
+    assert not list(tmp_path.glob("root/audio/degraded/*/*.target.wav"))
+    recipe.write_text("[[fault]]\nkind = 'level'")
+    with pytest.raises(InvalidConfig, match=r"gain is missing.*target is missing"):
+        plan_shard(root, shard, recipe=str(recipe))

@@ -1,0 +1,193 @@
+"""`audiobuff degrade`: files keep their format, rows render again, folders lose nothing, and bad input is one line."""
+
+import json
+import re
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from audiobuff_assets import cli
+from audiobuff_core.audio.read import read_audio
+from audiobuff_core.degradation.kinds import KINDS_TABLE
+from audiobuff_core.degradation.plan import PlanRow
+from audiobuff_core.degradation.recipe import load_recipe
+from audiobuff_core.degradation.render import render
+
+RATE = 16_000
+
+
+def music(channels=1, seconds=0.3, seed=1):
+    return 0.2 * np.random.default_rng(seed).standard_normal((int(seconds * RATE), channels))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_m4a(path, channels=1):
+    layout = "mono" if channels == 1 else "stereo"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("aac", rate=RATE, layout=layout)
+        samples = np.ascontiguousarray(music(channels).astype(np.float32)).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, format="flt", layout=layout)
+        frame.sample_rate = RATE
+        for piece in (frame, None):
+            file.mux(stream.encode(piece))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "container", "subtype"),
+    [
+        (".wav", "WAV", "PCM_16"), (".wav", "WAV", "PCM_24"), (".wav", "WAV", "FLOAT"), (".wav", "WAV", "DOUBLE"),
+        (".wav", "WAV", "PCM_U8"), (".flac", "FLAC", "PCM_16"), (".aiff", "AIFF", "PCM_24"), (".ogg", "OGG", "VORBIS"),
+        (".mp3", "MP3", "MPEG_LAYER_III"), (".ogg", "OGG", "OPUS"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("channels", [1, 2])
+def test_container_and_coding_are_kept(folder, suffix, container, subtype, channels):
+    source, made = folder / f"in{suffix}", folder / f"out{suffix}"
+    soundfile.write(source, music(channels), RATE, format=container, subtype=subtype)
+    assert cli.main(["degrade", str(source), str(made), "--kinds", "clicks,noise"]) == 0
+    before, after = soundfile.info(source), soundfile.info(made)
+    assert (after.format, after.subtype, after.channels, after.samplerate) == (
+        container, subtype, channels, before.samplerate
+    )  # fmt: skip
+    facts = json.loads((folder / f"out{suffix}.json").read_text())
+    assert [fault["kind"] for fault in facts["row"]["faults"]] == ["noise", "clicks"]
+    if subtype == "FLOAT":  # exactly what the row alone makes of the input
+        again = render(PlanRow.from_dict(facts["row"]), read_audio(source))
+        np.testing.assert_array_equal(read_audio(made).samples, again.samples)
+    if container in ("WAV", "FLAC", "AIFF"):
+        assert after.frames == before.frames
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_aac_in_m4a_stays_aac_in_m4a(folder, channels):
+    write_m4a(folder / "in.m4a", channels)
+    assert cli.main(["degrade", "in.m4a", "out.m4a", "--kinds", "eq:tilt"]) == 0
+    with av.open("out.m4a") as file:
+        stream = file.streams.audio[0]
+        assert stream.codec_context.codec.name == "aac"
+        assert stream.codec_context.channels == channels
+    assert read_audio("out.m4a").num_samples == pytest.approx(read_audio("in.m4a").num_samples, abs=2048)
+
+
+def test_whole_numbers_are_scaled_and_not_clipped(folder):
+    soundfile.write("in.wav", 4.5 * music(), RATE, subtype="PCM_16")
+    assert cli.main(["degrade", "in.wav", "out.wav", "--kinds", "clicks"]) == 0
+    facts = json.loads((folder / "out.wav.json").read_text())
+    assert 0 < facts["output_gain"] < 1
+    again = render(PlanRow.from_dict(facts["row"]), read_audio("in.wav")).samples * facts["output_gain"]
+    np.testing.assert_allclose(read_audio("out.wav").samples, again, atol=1e-4)
+
+
+def test_a_row_renders_the_same_bytes_and_only_its_own_recording(folder, capsys):
+    soundfile.write("in.flac", music(2), RATE)
+    soundfile.write("other.flac", music(2, seed=2), RATE)
+    assert cli.main(["degrade", "in.flac", "one.flac", "--kinds", "crackle,reverb,codec"]) == 0
+    assert cli.main(["degrade", "in.flac", "two.flac", "--row", "one.flac.json"]) == 0
+    assert (folder / "one.flac").read_bytes() == (folder / "two.flac").read_bytes()
+    assert cli.main(["degrade", "other.flac", "three.flac", "--row", "one.flac.json"]) == 1
+    assert "of another recording" in capsys.readouterr().err
+    assert not (folder / "three.flac").exists()
+
+
+def test_the_plan_alone_writes_no_audio_and_is_the_plan(folder):
+    soundfile.write("in.wav", music(), RATE)
+    for options in (["--plan-only"], []):
+        assert cli.main(["degrade", "in.wav", "out.wav", "--seed", "5", "--variant", "3", *options]) == 0
+        facts = json.loads((folder / "out.wav.json").read_text())
+        if options:
+            assert not (folder / "out.wav").exists()
+            planned = facts["row"]
+    assert facts["row"] == planned
+    assert (planned["seed"], planned["variant"], planned["recipe"]) == (5, 3, "audiobuff")
+
+
+def test_a_folder_is_mirrored_and_bad_files_are_named_and_no_obstacle(folder, capsys):
+    names = ["a/song.wav", "b/song.wav", "b/with space.wav", "b/ünï\ncode.wav", "-dash.wav", "one sample.wav"]
+    for name in names:
+        (folder / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / "in" / name, music()[: 1 if "one" in name else None], RATE)
+    (folder / "in" / "text.wav").write_text("no audio")
+    (folder / "in" / "empty.flac").write_bytes(b"")
+    soundfile.write(folder / "in" / "nan.wav", np.array([0.1, np.nan]), RATE, subtype="FLOAT")
+    assert cli.main(["degrade", "in", "in/out", "--kinds", "hum"]) == 1
+    said = capsys.readouterr()
+    for name in ("text.wav", "empty.flac", "nan.wav"):
+        assert len(re.findall(rf"^left out: .*{name}", said.err, re.MULTILINE)) == 1
+    assert "6 recordings" in said.out
+    for name in names:
+        assert (folder / "in/out" / name).exists()
+        assert (folder / "in/out" / f"{name}.json").exists()
+    # Again: earlier outputs are no inputs.
+    assert cli.main(["degrade", "in", "in/out", "--kinds", "hum"]) == 1
+    assert "6 recordings" in capsys.readouterr().out
+    assert not (folder / "in/out/out").exists()
+
+
+def test_every_kind_is_listed_with_its_ranges(capsys):
+    assert cli.main(["degrade", "--list"]) == 0
+    said = capsys.readouterr().out
+    for kind in KINDS_TABLE:
+        assert f"\n  {kind}: " in said
+    assert "snr_db -5.0..20.0" in said
+    assert "audiobuff.toml" in said
+
+
+@pytest.mark.slow
+def test_each_kind_can_be_heard_and_seen(folder):
+    soundfile.write("in & <out>.wav", music(2), RATE)
+    assert cli.main(["degrade", "in & <out>.wav", "page", "--each"]) == 0
+    page = (folder / "page/index.html").read_text()
+    assert "in &amp; &lt;out&gt;.wav" in page
+    sounds = re.findall(r'<audio [^>]*src="([^"]+)"', page)
+    assert len(sounds) == len(load_recipe("audiobuff").entries) + 1
+    assert page.count('<img src="data:image/png;base64,') == len(sounds)
+    for name in sounds:
+        assert soundfile.info(folder / "page" / name).frames == len(music())
+        if name != "clean.flac":
+            assert json.loads((folder / "page" / name.replace(".flac", ".json")).read_text())["row"]["faults"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "expected IN and OUT"),
+        (["in.wav"], "expected IN and OUT"),
+        (["in.wav", "in.wav"], "never overwritten"),
+        (["in.wav", "."], "never overwritten"),
+        (["in.wav", "out.flac"], "another format"),
+        (["in.wav", "out.wav", "--kinds", "locusts"], "'locusts'"),
+        (["in.wav", "out.wav", "--recipe", "none.toml"], r"none\.toml can't be read"),
+        (["in.wav", "out.wav", "--recipe", "bad.toml"], "2 problem"),
+        (["in.wav", "out.wav", "--recipe", "seed", "--kinds", "hum"], "exclude each other"),
+        (["in.wav", "out.wav", "--row", "bad.toml"], "JSON"),
+        (["in.wav", "out.wav", "--variant", "-1"], "--variant -1"),
+        (["missing.wav", "out.wav"], "no such file"),
+        (["text.wav", "out.wav"], "not audio"),
+        (["in.wav", "file/out.wav"], "file"),
+        (["empty", "out"], "No recordings"),
+        (["empty", "empty"], "never overwritten"),
+        (["empty", "out", "--each"], "one recording"),
+        (["in.wav", "out", "--each", "--plan-only"], "plan-only"),
+    ],
+)
+def test_bad_options_are_one_line_and_leave_nothing(folder, capsys, options, words):
+    soundfile.write("in.wav", music(), RATE)
+    (folder / "text.wav").write_text("no audio")
+    (folder / "file").write_text("")
+    (folder / "empty").mkdir()
+    (folder / "bad.toml").write_text("colour = 1\n[[fault]]\nkind = 'locusts'")
+    before = sorted(folder.rglob("*"))
+    assert cli.main(["degrade", *options]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert re.search(words, said.err)
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    assert sorted(folder.rglob("*")) == before
