@@ -75,10 +75,13 @@ def find_audio(folder: str) -> list[str]:
     return sorted(found)
 
 
-def register_shards(root: str, folder: str, *, tracks_per_shard: int = 32, date: str) -> list[Shard]:
+def register_shards(
+    root: str, folder: str, *, tracks_per_shard: int = 32, date: str, max_files: int | None = None
+) -> list[Shard]:
     """Write a manifest under `root`/incoming for each shard of the recordings in `folder` that are new, by content.
 
     A known recording that was moved keeps its shard, with its new place. `date` is `yyyymmdd` or `yyyy-mm-dd`.
+    `max_files` looks at the first so many recordings by path, None at all.
     Equal files in equal order give equal shards wherever the folder lies.
 
     Returns:
@@ -91,7 +94,7 @@ def register_shards(root: str, folder: str, *, tracks_per_shard: int = 32, date:
     day = date.replace("-", "")
     if not re.fullmatch(r"\d{8}", day) or tracks_per_shard < 1:
         raise InvalidConfig(f"Shards of {tracks_per_shard} tracks dated {date!r}: expected >= 1 and yyyymmdd")
-    sources = find_audio(folder)
+    sources = find_audio(folder)[:max_files]
     if not sources:
         raise AudioNotFound(f"No audio in {folder}: expected files such as .wav, .flac or .mp3; choose another folder")
     found = {file_hash: source for source, file_hash in reversed(list(_hashed(sources)))}

@@ -9,6 +9,7 @@ from typing import Any
 from audiobuff_core.errors import AudioBuffError
 from audiobuff_core.progress import show_progress
 from audiobuff_core.training.config import PROFILE_NAMES, TrainingConfig, config_for, training_key
+from audiobuff_core.training.original_flags import ORIGINAL_WIDTHS, adopt_checkpoint, take_original_flags
 
 __all__ = ["main", "parser", "training_key"]
 
@@ -21,7 +22,13 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m audiobuff_core.training",
         description="Train the restoration network on a snapshot of latents. Run again, it resumes where it stopped.",
     )
-    made.add_argument("--snapshot", required=True, help="training snapshot (JSON) that names the latents")
+    made.add_argument("--data_dir", default="./latents", help="what prepare_latents left (default: %(default)s)")
+    made.add_argument("--snapshot", help="training snapshot (JSON) that names the latents, instead of --data_dir")
+    made.add_argument("--resume_path", help="checkpoint to go on from, where --checkpoint_dir has none further")
+    made.add_argument("--amp", action="store_const", const=True, help="low precision where the device has it")
+    made.add_argument("--no_amp", dest="amp", action="store_const", const=False, help="the same as --precision fp32")
+    for name, original in ORIGINAL_WIDTHS.items():
+        made.add_argument(f"--{name}", type=int, help=f"checked against the latents (the original's: {original})")
     made.add_argument("--checkpoint_dir", default="./checkpoints", help="folder or URL of the checkpoints")
     made.add_argument("--profile", default="poc", choices=PROFILE_NAMES, help="preset of all options below")
     for field in fields(TrainingConfig):
@@ -42,11 +49,11 @@ def main(argv: Sequence[str] | None = None, *, on_log: Callable[[dict[str, Any]]
         0 when training is done, 1 after an error (one line on standard error), 3 after SIGINT or SIGTERM.
     """
     arguments = vars(parser().parse_args(argv))
-    snapshot, folder, profile = (arguments.pop(name) for name in ("snapshot", "checkpoint_dir", "profile"))
-    debug = arguments.pop("debug")
+    folder, profile, debug = (arguments.pop(name) for name in ("checkpoint_dir", "profile", "debug"))
     try:
+        snapshot, resume_path = take_original_flags(arguments)
         config = config_for(profile, arguments)
-        _train(config, profile, snapshot, folder, on_log or (lambda row: None))
+        _train(config, profile, snapshot, folder, resume_path, on_log or (lambda row: None))
     except AudioBuffError as error:
         if debug:
             raise
@@ -59,7 +66,12 @@ def main(argv: Sequence[str] | None = None, *, on_log: Callable[[dict[str, Any]]
 
 
 def _train(
-    config: TrainingConfig, profile: str, snapshot: str, folder: str, on_log: Callable[[dict[str, Any]], None]
+    config: TrainingConfig,
+    profile: str,
+    snapshot: str,
+    folder: str,
+    resume_path: str | None,
+    on_log: Callable[[dict[str, Any]], None],
 ) -> None:
     from contextlib import nullcontext
 
@@ -67,4 +79,8 @@ def _train(
     from audiobuff_core.training.run import train
 
     with joined_ranks() as ranks, show_progress() if ranks.is_first else nullcontext():
+        if resume_path is not None:
+            if ranks.is_first:
+                adopt_checkpoint(resume_path, folder)
+            ranks.wait()
         train(config, profile=profile, snapshot_url=snapshot, folder_url=folder, ranks=ranks, on_log=on_log)
