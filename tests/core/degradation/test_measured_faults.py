@@ -257,6 +257,16 @@ def test_a_crushed_rate_folds_tones_back(output, sample_rate, generator):
     )
 
 
+@pytest.mark.parametrize("output", ["hold", "smooth"])
+@pytest.mark.parametrize("sample_rate", RATES)
+@pytest.mark.parametrize("rate_hz", [5_000, 7_919])
+def test_crushed_music_is_in_its_place(output, sample_rate, rate_hz, generator):
+    seconds = np.arange(sample_rate) / sample_rate
+    sweep = np.sin(2 * np.pi * (100 * seconds + 400 * seconds**2))[None]
+    damaged = rate_crush.apply(sweep, sample_rate, {"rate_hz": rate_hz, "output": output}, generator)
+    assert abs(delay_samples(sweep, damaged, most_samples=100)) <= 1
+
+
 COMPRESSOR = {"threshold_db": -30.0, "ratio": 4.0, "attack_ms": 5.0, "release_ms": 100.0, "makeup": "none"}
 
 
