@@ -15,7 +15,10 @@ from resources.storage import Storage
 class DamageConfig(dg.Config):
     """What damage training sees."""
 
-    recipe: str = Field(default="demo", description="Name of the recipe; `demo` mixes all of them.")
+    recipe: str = Field(
+        default="demo",
+        description="`demo`, `seed`, `audiobuff`, kinds such as `hum+eq:tilt`, or the path of a TOML file.",
+    )
     variants: int = Field(default=2, ge=1, le=64, description="Damaged versions of each track.")
     seed: int = Field(default=1337, description="Changes every draw.")
 
