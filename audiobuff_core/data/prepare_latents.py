@@ -10,17 +10,15 @@ import datetime
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from audiobuff_core.codecs.registry import EncoderChoice, load_codec, load_feature_encoder
-from audiobuff_core.data.damage import degrade_shard, plan_shard
-from audiobuff_core.data.extraction import STREAMS, extract_shard
-from audiobuff_core.data.ingest import ingest_shard
-from audiobuff_core.data.library import list_shards, load_shard, register_shards
-from audiobuff_core.data.snapshot import Snapshot, make_snapshot
 from audiobuff_core.errors import AudioBuffError, InvalidConfig
 from audiobuff_core.files import join, require_writable, write_json
 from audiobuff_core.progress import show_progress
+
+if TYPE_CHECKING:
+    from audiobuff_core.data.snapshot import Snapshot
 
 PREPARED_NAME: Final = "prepared.json"
 DAC_CODECS: Final = {"16khz": "dac-16khz", "24khz": "dac-24khz", "44khz": "dac"}
@@ -127,7 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def prepare(options: PrepareOptions) -> Snapshot:
+def prepare(options: PrepareOptions) -> "Snapshot":
     """Register, decode, damage and encode the recordings, freeze a snapshot, and write `prepared.json`.
 
     Raises:
@@ -138,6 +136,12 @@ def prepare(options: PrepareOptions) -> Snapshot:
         DataMissing: after splitting there is nothing to train on.
         OutputNotWritable: `out_dir` can't be written.
     """
+    from audiobuff_core.data.damage import degrade_shard, plan_shard
+    from audiobuff_core.data.extraction import STREAMS, extract_shard
+    from audiobuff_core.data.ingest import ingest_shard
+    from audiobuff_core.data.library import list_shards, load_shard, register_shards
+    from audiobuff_core.data.snapshot import make_snapshot
+
     codec = load_codec(options.encoders.codec)
     load_feature_encoder("structure", options.encoders.structure)
     load_feature_encoder("semantic", options.encoders.semantic)
