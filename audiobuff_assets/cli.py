@@ -7,7 +7,15 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from audiobuff_core.commands import degrade, export_checkpoint, import_cache, inspect_checkpoint, prepare
+from audiobuff_core.commands import (
+    degrade,
+    doctor,
+    export_checkpoint,
+    fetch_weights,
+    import_cache,
+    inspect_checkpoint,
+    prepare,
+)
 from audiobuff_core.errors import AudioBuffError
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
@@ -47,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     dev.add_argument("--debug", action="store_true", help="show the traceback of an error")
     demo.set_defaults(run=_demo)
     dev.set_defaults(run=_dev)
-    for command in (degrade, prepare, inspect_checkpoint, export_checkpoint, import_cache):
+    for command in (degrade, prepare, doctor, fetch_weights, inspect_checkpoint, export_checkpoint, import_cache):
         command.add_parser(commands)
     return made
 

@@ -55,6 +55,9 @@ def _fetch(url: str, temporary: Path, sha256: str | None) -> str:
         with filesystem.open(path, "rb", **options) as source:
             found, num_bytes = _copy(source, temporary)
     except FileNotFoundError as error:
+        cause = error.__cause__  # fsspec reports a server that can't be reached as a file that is not there
+        if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
+            raise DownloadFailed(f"Could not fetch {url} ({cause}): nothing was kept; look at the network") from error
         raise DataMissing(f"Nothing at {url}: look at the address, or fetch it by hand and name its path") from error
     except Exception as error:  # each filesystem has its own errors for a connection that fails
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
