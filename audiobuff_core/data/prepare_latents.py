@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from audiobuff_core.codecs.registry import EncoderChoice, load_codec, load_feature_encoder
-from audiobuff_core.errors import AudioBuffError, InvalidConfig
+from audiobuff_core.errors import AudioBuffError, EncoderUnavailable, InvalidConfig
 from audiobuff_core.files import join, require_writable, write_json
 from audiobuff_core.progress import show_progress
 
@@ -142,9 +142,13 @@ def prepare(options: PrepareOptions) -> "Snapshot":
     from audiobuff_core.data.library import list_shards, load_shard, register_shards
     from audiobuff_core.data.snapshot import make_snapshot
 
-    codec = load_codec(options.encoders.codec)
-    load_feature_encoder("structure", options.encoders.structure)
-    load_feature_encoder("semantic", options.encoders.semantic)
+    try:
+        codec = load_codec(options.encoders.codec)
+        load_feature_encoder("structure", options.encoders.structure)
+        load_feature_encoder("semantic", options.encoders.semantic)
+    except EncoderUnavailable as error:
+        way_out = "--codec builtin --structure builtin --semantic builtin need no weights"
+        raise EncoderUnavailable(f"{error}; {way_out}") from error
     root = options.out_dir
     require_writable(join(root, PREPARED_NAME))
     today = datetime.datetime.now(tz=datetime.UTC).strftime("%Y%m%d")

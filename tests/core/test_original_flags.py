@@ -13,7 +13,7 @@ from audiobuff_core.audio.write import write_audio
 from audiobuff_core.codecs.registry import load_codec
 from audiobuff_core.data import prepare_latents
 from audiobuff_core.data.snapshot import load_snapshot
-from audiobuff_core.errors import InvalidConfig
+from audiobuff_core.errors import EncoderUnavailable, InvalidConfig
 from audiobuff_core.models.schema import read_checkpoint
 from audiobuff_core.training import cli
 from audiobuff_core.training.config import PROFILES, config_for
@@ -200,6 +200,21 @@ def test_bad_requests_are_one_line(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_missing_weights_name_both_ways_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(name: str) -> None:
+        raise EncoderUnavailable(f"No weights of {name}: run `audiobuff fetch-weights {name}`")
+
+    monkeypatch.setattr(prepare_latents, "load_codec", missing)
+    assert prepare_latents.main(["--out_dir", str(tmp_path / "out"), "--dac_model_type", "24khz"]) == 1
+    said = capsys.readouterr().err
+    assert "fetch-weights dac-24khz" in said
+    assert "--codec builtin" in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_training_without_latents_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
