@@ -118,6 +118,8 @@ class DacCodec:
                 f"{needed} frames; decode fewer samples or encode the whole track"
             )
         values = frames.values.detach().to("cpu", torch.float32)
+        if not values.isfinite().all():  # the nearest entry to NaN would be some entry
+            raise InvalidAudio(f"Latents with NaN or infinite values: {self.identity.name} decodes finite ones")
         samples = decode_chunked(
             self._samples_of,
             values.transpose(1, 2),

@@ -173,6 +173,8 @@ def test_wrong_width_and_nan_are_refused(networks):
     frames = codec.encode(tone_and_noise(4000, 16_000))
     with pytest.raises(InvalidAudio, match="width 3"):
         codec.decode(type(frames)(frames.values[..., :3], frames.rate), 1000)
+    with pytest.raises(InvalidAudio, match="NaN"):
+        codec.decode(type(frames)(frames.values * float("nan"), frames.rate), 1000)
 
 
 @pytest.mark.parametrize("break_it", ["truncated", "text", "other size", "pickle"])
