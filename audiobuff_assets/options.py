@@ -12,9 +12,6 @@ from audiobuff_assets.ingest import IngestConfig
 from audiobuff_assets.results import key
 from audiobuff_assets.training import TrainingConfig
 from audiobuff_core.codecs.registry import (
-    CODECS,
-    SEMANTIC_ENCODERS,
-    STRUCTURE_ENCODERS,
     load_codec,
     load_feature_encoder,
 )
@@ -49,16 +46,16 @@ class DemoOptions:
         return EncoderSuite(codec=self.codec, structure=self.structure, semantic=self.semantic)
 
     def check(self) -> None:
-        """Refuse unknown encoders before anything slow begins.
+        """Refuse encoders that are unknown, or lack their weights, before anything slow begins.
 
         Raises:
-            EncoderUnavailable: naming the known ones.
+            EncoderUnavailable: naming the known ones, or how to get the weights.
         """
-        if self.codec not in CODECS:
+        if self.codec != "builtin":
             load_codec(self.codec)
-        if self.structure not in STRUCTURE_ENCODERS:
+        if self.structure != "builtin":
             load_feature_encoder("structure", self.structure)
-        if self.semantic not in SEMANTIC_ENCODERS:
+        if self.semantic != "builtin":
             load_feature_encoder("semantic", self.semantic)
 
     def configs(self) -> dict[dg.AssetKey, dg.Config]:
