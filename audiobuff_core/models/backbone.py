@@ -33,6 +33,14 @@ class BackboneConfig:
     kernel_frames: int = 5
 
 
+HEAD_SCALE = 8.0
+"""What the head's projection is multiplied by.
+
+Adam moves every weight by about the learning rate, however small its gradient. A channel that damage has turned down
+tenfold (bass below a high-pass) needs fields of that size soon, which this gives without a larger rate for all else.
+"""
+
+
 class GatedHead(nn.Module):
     """From the residual stream to a velocity `sigmoid(g) (a x_t + b damaged + c)`, elementwise.
 
@@ -54,7 +62,7 @@ class GatedHead(nn.Module):
         damaged: Float[Tensor, "batch frames latent"],
     ) -> Float[Tensor, "batch frames latent"]:
         """The velocity in float32."""
-        from_x_t, from_damaged, free, gate = self.fields(stream).float().chunk(4, dim=-1)
+        from_x_t, from_damaged, free, gate = (HEAD_SCALE * self.fields(stream).float()).chunk(4, dim=-1)
         return torch.sigmoid(gate) * (from_x_t * x_t + from_damaged * damaged + free)  # type: ignore[no-any-return]
 
 

@@ -17,6 +17,7 @@ from audiobuff_core.errors import InvalidAudio, InvalidConfig, OutputNotWritable
 from audiobuff_core.inference.restore_file import restore_file
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.windows import Conditions, WindowedField, plan_windows, window_weights
+from audiobuff_core.models.backbone import HEAD_SCALE
 
 
 def _tone(seconds: float, rate: int, channels: int = 1) -> Waveform:
@@ -49,7 +50,7 @@ def test_a_constant_field_has_no_seams(restorer: Restorer) -> None:
     before = head.bias.detach().clone()
     try:
         # sigmoid(0) x (0 x_t + 0 damaged + 1) = 1/2
-        head.bias.data[2 * 512 : 3 * 512] = 1.0
+        head.bias.data[2 * 512 : 3 * 512] = 1.0 / HEAD_SCALE
         velocity = field(torch.zeros(2, num_frames, 512), torch.zeros(2))
         both = field(torch.zeros(4, num_frames, 512), torch.zeros(4))
     finally:
