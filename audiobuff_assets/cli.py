@@ -130,6 +130,8 @@ def _one_line(error: BaseException) -> str:
         return text
     if type(error).__name__ == "DagsterAssetCheckFailedError":
         return f"{text}. `audiobuff dev` shows what the check saw; what it guards was not used."
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"{error.filename} is gone: an earlier step had written it. Run the same command again."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename or 'unnamed file'}. Free space or choose another place."
     return f"{type(error).__name__}: {text[:300]}. Run again with --debug to see where."

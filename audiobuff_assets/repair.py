@@ -24,9 +24,11 @@ def repair(source: Path, destination: Path, options: DemoOptions) -> None:
     from audiobuff_core.inference.restorer import Restorer
     from audiobuff_core.progress import show_progress
 
+    restorer = Restorer.load(model)
+    print(f"Model: {model} (profile {restorer.meta['profile']}, seed {restorer.meta['seed']})", flush=True)
     with show_progress():
-        report = restore_file(source, destination, Restorer.load(model))
-    print(f"Repaired {source} in {report['seconds']:.1f} s: {destination}")
+        report = restore_file(source, destination, restorer)
+    print(f"Repaired {source} in {report['seconds']:.1f} s: {destination} (its report: {destination}.json)")
 
 
 def _model(options: DemoOptions) -> str | None:

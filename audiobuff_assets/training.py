@@ -106,8 +106,15 @@ def dit_checkpoint(
     assert CHECKPOINTS.name is not None
     context.instance.add_dynamic_partitions(CHECKPOINTS.name, [checkpoint])
     own = provenance(context, path=folder, options=config.model_dump())
+    weights = dg.MetadataValue.path(join(folder, "weights.safetensors"))
     picture = loss_curve(read_bytes(join(folder, "training_log.jsonl")).decode())
     return dg.MaterializeResult(
-        metadata={**(reported.metadata or {}), **own, "checkpoint": checkpoint, "loss_curve": picture},
+        metadata={
+            **(reported.metadata or {}),
+            **own,
+            "checkpoint": checkpoint,
+            "weights": weights,
+            "loss_curve": picture,
+        },
         data_version=reported.data_version,
     )

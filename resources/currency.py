@@ -9,7 +9,8 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
-from audiobuff_core.files import exists
+from audiobuff_core.data.step_folder import MANIFEST
+from audiobuff_core.files import exists, join, read_json
 from audiobuff_core.seeding import digest
 
 FINGERPRINT = "fingerprint"
@@ -69,8 +70,18 @@ def is_current(
         run is not None
         and run.status == dg.DagsterRunStatus.SUCCESS  # a blocking check may have failed after the materialisation
         and metadata[FINGERPRINT].value == fingerprint(instance, graph, key, partition, options)
-        and exists(str(metadata[PATH].value))
+        and all(_is_whole(str(entry.value)) for entry in metadata.values() if isinstance(entry, dg.PathMetadataValue))
     )
+
+
+def _is_whole(path: str) -> bool:
+    """Whether `path` is there, with every file that its manifest names."""
+    manifest = join(path, MANIFEST)
+    if not exists(manifest):
+        return exists(path)
+    items = read_json(manifest).get("items")
+    names = items if isinstance(items, dict) else {}
+    return all(exists(join(path, name)) for name in names)
 
 
 def _upstream_versions(

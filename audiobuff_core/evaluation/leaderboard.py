@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from audiobuff_core.errors import DataMissing
-from audiobuff_core.evaluation.held_out import EVALUATION_KINDS, MAIN_KIND
+from audiobuff_core.evaluation.held_out import EVALUATION_KINDS, MAIN_KIND, load_held_out
 from audiobuff_core.evaluation.measure import load_metrics
+from audiobuff_core.evaluation.restorations import load_restored
 from audiobuff_core.evaluation.table import MetricTable
 from audiobuff_core.evaluation.verdict import outcome_of
 from audiobuff_core.files import exists, join, read_bytes, read_json, write_bytes, write_json
@@ -77,9 +78,13 @@ def make_leaderboard(root: str, checkpoint_keys: Sequence[str], *, featured: str
     """
     from audiobuff_core.evaluation.report import render_report
 
-    tables = {key: _tables(root, key) for key in sorted(set(checkpoint_keys))}
+    measured = {key: _tables(root, key) for key in sorted(set(checkpoint_keys))}
+    tables = {key: found for key, found in measured.items() if found}
     if not tables:
-        raise DataMissing("A leaderboard of no checkpoints: expected at least one; evaluate one first")
+        raise DataMissing(
+            f"None of {len(measured)} checkpoints was measured on today's held-out clips, expected at least one: "
+            "materialise evaluation/restorations and evaluation/metrics for one"
+        )
     ranked = sorted(tables, key=lambda key: (-_score(tables[key]), key))
     featured = featured or ranked[0]
     if featured not in tables:
@@ -112,6 +117,7 @@ def load_leaderboard(root: str) -> Leaderboard:
 
 
 def _tables(root: str, checkpoint_key: str) -> dict[str, MetricTable]:
+    """The tables that compare with others: measured on the held-out clips of today, not on those of another seed."""
     folder = join(root, "evaluation", "metrics", checkpoint_key)
     found = {
         kind: load_metrics(root, checkpoint_key, kind)
@@ -120,7 +126,11 @@ def _tables(root: str, checkpoint_key: str) -> dict[str, MetricTable]:
     }
     if not found:
         raise DataMissing(f"No metrics of checkpoint {checkpoint_key} at {folder}: materialise evaluation/metrics")
-    return found
+    return {kind: table for kind, table in found.items() if _is_of_today(root, checkpoint_key, kind)}
+
+
+def _is_of_today(root: str, checkpoint_key: str, kind: str) -> bool:
+    return load_restored(root, checkpoint_key, kind).evaluation_digest == load_held_out(root, kind).digest
 
 
 def _score(tables: Mapping[str, MetricTable]) -> float:

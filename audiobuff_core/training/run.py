@@ -12,7 +12,7 @@ from audiobuff_core.data.snapshot import Snapshot, load_snapshot
 from audiobuff_core.files import exists, join, read_json, write_json
 from audiobuff_core.models.model import ModelConfig, RestorationModel
 from audiobuff_core.models.precision import Precision, resolve_precision
-from audiobuff_core.models.schema import write_export
+from audiobuff_core.models.schema import CONFIG_NAME, WEIGHTS_NAME, write_export
 from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.distributed import Ranks
 from audiobuff_core.training.ema import ExponentialAverage
@@ -51,7 +51,7 @@ def train(
         written last; a run that finds it returns it at once.
     """
     done_place = join(folder_url, DONE_NAME)
-    if exists(done_place):
+    if all(exists(join(folder_url, name)) for name in (DONE_NAME, WEIGHTS_NAME, CONFIG_NAME)):
         return dict(read_json(done_place))
     started = time.monotonic()
     snapshot = load_snapshot(snapshot_url)

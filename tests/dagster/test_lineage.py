@@ -158,6 +158,20 @@ def test_what_was_deleted_is_made_again_and_is_the_same(lineage, options):
     assert path.read_bytes() == content
 
 
+def test_a_file_missing_from_a_folder_is_noticed_and_made_again(lineage, options):
+    shard = list_shards(storage_root())[0]
+    track = next(Path(metadata(lineage, "audio/pristine", shard)["path"]).glob("*.flac"))
+    weights = Path(metadata(lineage, "model/dit_checkpoint")["weights"])
+    before = {lost: lost.read_bytes() for lost in (track, weights)}
+    for lost in before:
+        lost.unlink()
+    runner = Runner(lineage, build_defs(), options)
+    runner.stage("encode_new_audio", "encode", list_shards(storage_root()))
+    runner.stage("train_restoration_model", "train", [None], bars=False)
+    assert set(runner.seconds) == {"encode_new_audio", "train_restoration_model"}
+    assert {lost: lost.read_bytes() for lost in before} == before
+
+
 def test_a_blocking_check_stops_what_is_downstream(lineage, options, monkeypatch):
     shard = list_shards(storage_root())[0]
     damaged_before = latest_record(lineage, key("audio/degraded"), shard)

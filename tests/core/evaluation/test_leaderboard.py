@@ -9,7 +9,7 @@ import soundfile
 from evaluated_clips import KINDS, evaluate
 
 from audiobuff_core.errors import DataMissing
-from audiobuff_core.evaluation.held_out import EVALUATION_KINDS
+from audiobuff_core.evaluation.held_out import EVALUATION_KINDS, damage_held_out
 from audiobuff_core.evaluation.leaderboard import load_leaderboard, make_leaderboard
 from audiobuff_core.evaluation.measure import load_metrics
 from audiobuff_core.evaluation.players import damage_in_words, make_players
@@ -102,6 +102,14 @@ def test_checkpoints_are_ranked_by_the_main_kind(evaluated, shard):
     other = make_leaderboard(evaluated, ["0000", "aaaa"], featured="0000")
     assert other.digest != made.digest
     assert "checkpoint <code>0000</code>" in Path(other.report_path).read_text(encoding="utf-8")
+
+
+def test_what_was_measured_on_other_clips_is_left_out(evaluated, shard):
+    """After another seed drew the damage anew, an older checkpoint's figures are about clips that are gone."""
+    for kind in KINDS:
+        damage_held_out(evaluated, kind, shards=[shard], clip_seconds=0.5, max_clips=6, seed=2)
+    with pytest.raises(DataMissing, match="None of 1 checkpoints was measured on today's held-out clips"):
+        make_leaderboard(evaluated, ["aaaa"])
 
 
 def test_what_was_never_measured_is_named(evaluated):

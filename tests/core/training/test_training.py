@@ -65,6 +65,14 @@ def test_a_finished_run_is_not_trained_again(snapshot: Snapshot, tmp_path: Path)
     assert {place: place.stat().st_mtime_ns for place in tmp_path.iterdir()} == before
 
 
+def test_lost_weights_are_exported_again(snapshot: Snapshot, tmp_path: Path) -> None:
+    _train(snapshot, tmp_path)
+    before = _files(tmp_path)
+    (tmp_path / "weights.safetensors").unlink()
+    _train(snapshot, tmp_path)
+    assert _files(tmp_path) == before
+
+
 def test_a_stopped_run_resumes_to_the_bit(snapshot: Snapshot, tmp_path: Path) -> None:
     whole = _train(snapshot, tmp_path / "whole", max_steps=9)
 
