@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from audiobuff_assets.corpus_files import corpus_folder
+from audiobuff_core.errors import AudioNotFound
 from audiobuff_core.files import write_json
 from jobs.registration import find_arrivals, record_arrivals
 from jobs.sensors import INCOMING_VARIABLE
@@ -19,9 +20,13 @@ def run_dev(home: Path, port: int) -> int:
 
     Raises:
         OutputNotWritable: `home` can't be written.
+        AudioNotFound: the folder to watch is none.
     """
     if watched := os.environ.get(INCOMING_VARIABLE):
-        os.environ[INCOMING_VARIABLE] = str(Path(watched).expanduser().absolute())
+        folder = Path(watched).expanduser().absolute()
+        if not folder.is_dir():
+            raise AudioNotFound(f"{INCOMING_VARIABLE} is {watched}, which is no folder: name one with recordings")
+        os.environ[INCOMING_VARIABLE] = str(folder)
     home = prepare_home(home, root=os.environ.get(ROOT_VARIABLE))
     if not watched:
         with open_instance(home) as instance:
