@@ -49,6 +49,13 @@ def test_an_output_place_that_is_no_folder_is_one_line(folder, capsys):
     assert (folder / "file").read_text() == ""
 
 
+def test_a_watched_folder_that_is_none_is_one_line(folder, capsys, monkeypatch):
+    monkeypatch.setenv("AUDIOBUFF_INCOMING", "nowhere")
+    assert cli.main(["dev", "--home", "home"]) == 1
+    assert "AUDIOBUFF_INCOMING is nowhere, which is no folder" in capsys.readouterr().err
+    assert not (folder / "home").exists()
+
+
 @pytest.mark.parametrize("option", ["--codec", "--structure", "--semantic"])
 def test_an_unknown_encoder_is_refused_by_name_before_anything_is_made(folder, capsys, option):
     assert cli.main(["demo", "--out", "out", option, "nonesuch"]) == 1
