@@ -1,5 +1,6 @@
 import base64
 import io
+import json
 import re
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ import soundfile
 from evaluated_clips import KINDS, evaluate
 
 from audiobuff_core.errors import DataMissing
-from audiobuff_core.evaluation.held_out import EVALUATION_KINDS, damage_held_out
+from audiobuff_core.evaluation.held_out import EVALUATION_KINDS, damage_held_out, load_held_out
 from audiobuff_core.evaluation.leaderboard import load_leaderboard, make_leaderboard
 from audiobuff_core.evaluation.measure import load_metrics
 from audiobuff_core.evaluation.players import damage_in_words, make_players
@@ -128,6 +129,9 @@ def test_names_from_files_can_not_become_markup(evaluated):
     for file in (measures, clips / "manifest.json", restored / "manifest.json"):
         file.write_text(file.read_text().replace(f'"track_id": "{name}"', '"track_id": "<script>x"'))
     shutil.copy(clips / f"{name}.clean.wav", clips / "<script>x.clean.wav")
+    manifest = json.loads((restored / "manifest.json").read_text())
+    manifest["evaluation_digest"] = load_held_out(evaluated, "seed").digest
+    (restored / "manifest.json").write_text(json.dumps(manifest))
     html = Path(make_leaderboard(evaluated, ["aaaa"]).report_path).read_text(encoding="utf-8")
     assert "<script>x" not in html
     assert "&lt;script&gt;x" in html
