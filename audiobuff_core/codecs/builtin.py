@@ -68,6 +68,11 @@ class MdctCodec:
         coefficients = expand(frames.values[:, :needed].detach().to("cpu", torch.float32))
         return Waveform(inverse_mdct(coefficients, num_samples).numpy(), self.sample_rate)
 
+    def dims_below(self, hz: float) -> NDArray[np.bool_]:
+        """[512]: coefficient `k` stands for `k` to `k + 1` times 43.07 Hz."""
+        upper_edges_hz = np.arange(1, self.latent_dim + 1) * (self.sample_rate / 2 / self.latent_dim)
+        return np.asarray(upper_edges_hz <= hz)
+
     def to_stored(self, values: Tensor) -> NDArray[np.generic]:
         """Latents [..., 512] as float16."""
         return values.detach().cpu().numpy().astype(np.float16)

@@ -152,6 +152,10 @@ class DacCodec:
         """The nearest latents [..., latent_dim] that codes can stand for."""
         return self.from_codes(self.to_codes(values))
 
+    def dims_below(self, hz: float) -> None:
+        """None: every dimension of these latents stands for all frequencies."""
+        return
+
     def to_stored(self, values: Tensor) -> NDArray[np.generic]:
         """Latents [..., latent_dim] as codes [..., codebooks], the smallest unsigned integers that hold them."""
         return self.to_codes(values.detach().to("cpu", torch.float32)).numpy().astype(self._stored_type)

@@ -59,6 +59,13 @@ class Codec(Protocol):
         """Audio at the codec's rate, exactly `num_samples` long."""
         ...
 
+    def dims_below(self, hz: float) -> NDArray[np.bool_] | None:
+        """Which of the latent's dimensions, [latent_dim], stand for frequencies under `hz` alone.
+
+        None where the latents have no frequency axis: then no part of a loss can be left to the frequencies above.
+        """
+        ...
+
     def to_stored(self, values: "Tensor") -> NDArray[np.generic]:
         """Latents [..., latent_dim] as they go to disk: integer codes or float16."""
         ...

@@ -43,6 +43,7 @@ class DegradedItem:
         split: `train` or `validation`.
         num_samples: of both.
         gain: `level_gain` of the damaged audio, for both.
+        trained_below_hz: what lies above is missing from the clean audio, too, and must not be learned; None: nothing.
     """
 
     track_id: str
@@ -53,6 +54,7 @@ class DegradedItem:
     split: Split
     num_samples: int
     gain: float
+    trained_below_hz: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,11 @@ def degrade_shard(root: str, shard: str) -> DegradedShard:
             )
         by_track[row.track_id].append(row)
     folder = StepFolder(join(root, "audio", "degraded", shard))
-    wanted = {name: digest(CODE_VERSION, row.as_dict()) for row in planned.rows for name in _names(row)}
+    wanted = {
+        name: digest(CODE_VERSION, row.as_dict(), tracks[row.track_id].trained_below_hz)
+        for row in planned.rows
+        for name in _names(row)
+    }
     inputs = digest(CODE_VERSION, shard, wanted)
     manifest = folder.sealed(inputs)
     if manifest is None:
@@ -183,6 +189,7 @@ def _degrade(folder: StepFolder, clean: PristineTrack, rows: list[PlanRow], want
             "split": clean.split,
             "num_samples": damaged.num_samples,
             "gain": level_gain(damaged),
+            "trained_below_hz": clean.trained_below_hz,
         }
         folder.finish(_name(row), item)
 
@@ -206,7 +213,8 @@ def _shard_of(root: str, path: str, manifest: dict[str, Any]) -> DegradedShard:
                 split=item["split"],
                 num_samples=item["num_samples"],
                 gain=item["gain"],
+                trained_below_hz=item.get("trained_below_hz"),
             )
         )
-    content = digest(CODE_VERSION, [item.row.as_dict() for item in items])
+    content = digest(CODE_VERSION, [(item.row.as_dict(), item.trained_below_hz) for item in items])
     return DegradedShard(manifest["shard"], content, path, tuple(items))

@@ -28,12 +28,16 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """One training example: the clean and damaged latents of a stretch, and the side streams there."""
+    """One training example: the clean and damaged latents of a stretch, and the side streams there.
+
+    `trained` [latent] names the dimensions that are learned from it; None: all.
+    """
 
     clean: Stretch
     damaged: Stretch
     structure: Stretch
     semantic: Stretch
+    trained: Bool[Tensor, "latent"] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +51,7 @@ class Batch:
         valid: [batch, frames].
         structure: nothing dropped yet.
         semantic: nothing dropped yet.
+        trained: [batch, latent], the dimensions that count in a loss; None: all of them.
     """
 
     clean: Float[Tensor, "batch frames latent"]
@@ -55,6 +60,7 @@ class Batch:
     valid: Bool[Tensor, "batch frames"]
     structure: SideStream
     semantic: SideStream
+    trained: Bool[Tensor, "batch latent"] | None = None
 
     def num_valid(self) -> int:
         """Valid frames."""
@@ -103,7 +109,16 @@ class LatentDataset:
             damaged=self._stretch("target", item, damaged_id, begin, seconds),
             structure=self._stretch("structure", item, damaged_id, begin, seconds),
             semantic=self._stretch("semantic", item, damaged_id, begin, seconds),
+            trained=self._trained(item),
         )
+
+    def _trained(self, item: SnapshotItem) -> Tensor | None:
+        """The dimensions of the target that `item` has something to teach about."""
+        if item.trained_below_hz is None:
+            return None
+        dims = self.codec.dims_below(item.trained_below_hz)
+        assert dims is not None  # a snapshot has no such item
+        return torch.from_numpy(dims)
 
     def _stretch(self, stream: str, item: SnapshotItem, record_id: str, begin: float, seconds: float) -> Stretch:
         group = self._group(stream, item.groups[stream])
@@ -143,7 +158,15 @@ def collate(segments: list[Segment]) -> Batch:
         valid=valid,
         structure=side_stream([segment.structure for segment in segments]),
         semantic=side_stream([segment.semantic for segment in segments]),
+        trained=_all_trained(segments),
     )
+
+
+def _all_trained(segments: list[Segment]) -> Tensor | None:
+    if all(segment.trained is None for segment in segments):
+        return None
+    every = torch.ones(segments[0].clean.values.shape[-1], dtype=torch.bool)
+    return torch.stack([every if segment.trained is None else segment.trained for segment in segments])
 
 
 def _padded(stretches: Iterable[Stretch]) -> tuple[Tensor, Tensor, Tensor]:

@@ -45,6 +45,7 @@ class PristineTrack:
         dc: mean of the samples.
         gain: what the recording was scaled by so that its peak fits full scale; 1 unless it exceeded it.
         split: side of the split, by `audio_hash`.
+        trained_below_hz: where the band of the recording ends far under full band; None where it does not.
     """
 
     track_id: str
@@ -59,6 +60,7 @@ class PristineTrack:
     dc: float
     gain: float
     split: Split
+    trained_below_hz: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

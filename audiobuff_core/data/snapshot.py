@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from audiobuff_core.codecs.protocols import EncoderIdentity
-from audiobuff_core.codecs.registry import EncoderChoice
+from audiobuff_core.codecs.registry import EncoderChoice, load_codec
 from audiobuff_core.data.damage import DegradedItem, load_degraded
 from audiobuff_core.data.extraction import STREAMS, Stream, clean_record, damaged_record, load_extracted
 from audiobuff_core.data.statistics import ChannelStatistics
@@ -30,6 +30,7 @@ class SnapshotItem:
         split: `train` or `validation`.
         groups: full path or URL of the latent group, for each stream.
         num_frames: of the target stream.
+        trained_below_hz: the clean track has nothing above, which a loss must leave out; None: it has all.
     """
 
     track_id: str
@@ -38,6 +39,7 @@ class SnapshotItem:
     split: str
     groups: Mapping[str, str]
     num_frames: int
+    trained_below_hz: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -54,6 +56,7 @@ class Snapshot:
         rates: frames a second, for each stream.
         statistics: for each stream: mean and std, dim numbers each, std positive. Of the training items: their clean
             latents for `target`, their damaged audio for the side streams.
+        left_out: tracks whose band ends early, where the codec's latents have no frequencies to leave out of a loss.
     """
 
     digest: str
@@ -64,6 +67,7 @@ class Snapshot:
     identities: Mapping[str, EncoderIdentity]
     rates: Mapping[str, Fraction]
     statistics: Mapping[str, tuple[list[float], list[float]]]
+    left_out: tuple[str, ...] = ()
 
     @property
     def target_rate(self) -> Fraction:
@@ -117,9 +121,12 @@ def make_snapshot(root: str, shards: list[str], *, encoders: EncoderChoice) -> S
     members = [(shard, item) for shard in names for item in load_degraded(root, shard).items]
     members.sort(key=lambda member: (member[1].track_id, member[1].variant))
     _refuse_leaks(item for _, item in members)
+    left_out = _untrainable([item for _, item in members], encoders)
+    members = [(shard, item) for shard, item in members if item.track_id not in left_out]
     if not any(item.split == "train" for _, item in members):
         raise DataMissing(
-            f"No training items in {len(names)} shards with {len(members)} items: add recordings and damage them"
+            f"No training items in {len(names)} shards with {len(members)} items ({len(left_out)} tracks left out, "
+            f"as their band ends early and the codec {encoders.codec} can't mask it): add recordings and damage them"
         )
     first = groups[names[0]]
     body = {
@@ -132,6 +139,7 @@ def make_snapshot(root: str, shards: list[str], *, encoders: EncoderChoice) -> S
         "contents": [[shard, stream, groups[shard][stream].digest] for shard in names for stream in STREAMS],
         "items": [_item_entry(root, item, groups[shard]) for shard, item in members],
         "statistics": {stream: _statistics(stream, members, groups) for stream in STREAMS},
+        "left_out": sorted(left_out),
     }
     fixed = digest(body)
     path = join(root, "snapshots", f"{fixed[:16]}.json")
@@ -163,6 +171,7 @@ def load_snapshot(path: str) -> Snapshot:
         identities={stream: EncoderIdentity(**fields) for stream, fields in body["identities"].items()},
         rates={stream: Fraction(rate) for stream, rate in body["rates"].items()},
         statistics={stream: (kept["mean"], kept["std"]) for stream, kept in body["statistics"].items()},
+        left_out=tuple(body.get("left_out", ())),
     )
 
 
@@ -188,6 +197,7 @@ def _item_entry(root: str, item: DegradedItem, groups: Mapping[Stream, LatentGro
         "split": item.split,
         "groups": {stream: group.path.removeprefix(f"{root.rstrip('/')}/") for stream, group in groups.items()},
         "num_frames": num_frames,
+        "trained_below_hz": item.trained_below_hz,
     }
 
 
@@ -201,16 +211,26 @@ def _refuse_leaks(items: Iterable[DegradedItem]) -> None:
             raise DataLeak(f"Track {item.track_id} is held out, expected train or validation: damage its shard again")
 
 
+def _untrainable(items: list[DegradedItem], encoders: EncoderChoice) -> set[str]:
+    """The tracks with a band that ends early, where the codec can't keep that out of a loss."""
+    codec = load_codec(encoders.codec)
+    return {
+        item.track_id
+        for item in items
+        if item.trained_below_hz is not None and codec.dims_below(item.trained_below_hz) is None
+    }
+
+
 def _statistics(
     stream: Stream, members: list[tuple[str, DegradedItem]], groups: Mapping[str, Mapping[Stream, LatentGroup]]
 ) -> dict[str, list[float]]:
-    """Mean and std of the training items, shard by shard."""
+    """Mean and std of the training items, shard by shard; of those with full band, where there are any."""
     record = clean_record if stream == "target" else damaged_record
+    training = [(place, item) for place, item in members if item.split == "train"]
+    full = [(place, item) for place, item in training if item.trained_below_hz is None]
     parts = []
     for shard, of_shard in groups.items():
-        wanted = [
-            record(item.track_id, item.variant) for place, item in members if place == shard and item.split == "train"
-        ]
+        wanted = [record(item.track_id, item.variant) for place, item in full or training if place == shard]
         if wanted:
             parts.append(of_shard[stream].statistics_of(wanted))
     merged = ChannelStatistics.merged(parts)

@@ -49,6 +49,7 @@ def batch_error(
         with_drops(batch.structure, draws.drop[:, 0]),
         with_drops(batch.semantic, draws.drop[:, 1]),
     )
+    velocity = only_trained(velocity, sample.velocity, batch)
     squared = squared_error_sum(velocity, sample.velocity, batch.valid)
     if config.ratio_weight == 0:
         return BatchError(squared, torch.zeros_like(squared))
@@ -57,6 +58,15 @@ def batch_error(
         latents.from_standard(estimate), latents.from_standard(batch.clean), batch.valid, floor=config.ratio_floor
     )
     return BatchError(squared, ratios.sum())
+
+
+def only_trained(
+    values: Float[Tensor, "batch frames latent"], truth: Float[Tensor, "batch frames latent"], batch: Batch
+) -> Float[Tensor, "batch frames latent"]:
+    """`values`, with `truth` where a recording has nothing to teach: above its band no answer is wrong."""
+    if batch.trained is None:
+        return values
+    return torch.where(batch.trained[:, None], values, truth.to(values.dtype))
 
 
 def step_loss(
@@ -84,6 +94,7 @@ def moved(batch: Batch, device: torch.device) -> Batch:
         valid=batch.valid.to(device),
         structure=there(batch.structure),
         semantic=there(batch.semantic),
+        trained=None if batch.trained is None else batch.trained.to(device),
     )
 
 

@@ -109,6 +109,18 @@ class CodecContract:
             error = 20 * torch.log10((back - frames.values).norm() / frames.values.norm())
             assert error < self.max_stored_error_db
 
+    def test_dimensions_below_a_frequency_have_all_that_lies_there(self, codec):
+        dims = codec.dims_below(codec.sample_rate / 4)
+        if dims is None:  # no frequency axis
+            assert codec.dims_below(1.0) is None
+            return
+        assert dims.shape == (codec.latent_dim,)
+        assert codec.dims_below(codec.sample_rate).all()
+        assert not codec.dims_below(0.0).any()
+        low = codec.encode(tone_and_noise(20_000, codec.sample_rate)).values[0, 2:-2].square().mean(0)
+        tone = torch.from_numpy(codec.dims_below(1_000.0))
+        assert low[tone].mean() > 5 * low[~tone].mean()  # 440 Hz is in them
+
     def test_too_few_frames_are_refused(self, codec):
         frames = codec.encode(tone_and_noise(4 * codec.hop_length, codec.sample_rate))
         with pytest.raises(InvalidAudio, match="frames"):

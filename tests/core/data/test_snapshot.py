@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from damaged_shards import make_damaged_shards, write_recordings
 
+from audiobuff_core.codecs.builtin import MdctCodec
 from audiobuff_core.codecs.registry import EncoderChoice
 from audiobuff_core.data import snapshot as snapshot_module
 from audiobuff_core.data.damage import load_degraded
+from audiobuff_core.data.dataset import LatentDataset, collate
 from audiobuff_core.data.extraction import STREAMS, clean_record, damaged_record, extract_shard, load_extracted
 from audiobuff_core.data.library import split_of
 from audiobuff_core.data.snapshot import load_snapshot, make_snapshot
@@ -195,3 +197,49 @@ def test_what_is_no_snapshot_is_refused(root, tmp_path):
     write_json(tmp_path / "other.json", [1, 2])
     with pytest.raises(StoreMismatch, match="no training snapshot"):
         load_snapshot(str(tmp_path / "other.json"))
+
+
+def narrowed(monkeypatch, hz):
+    """Let the first training track, by name, have nothing above `hz`; its name."""
+    first: list[str] = []
+
+    def change(item):
+        if item.split == "train" and not first:
+            first.append(item.track_id)
+        return replace(item, trained_below_hz=hz) if item.track_id in first else item
+
+    altered(monkeypatch, change)
+    return first
+
+
+def test_where_a_band_ends_travels_into_the_batches(root, shards, monkeypatch):
+    full = make_snapshot(root, shards, encoders=BUILTIN)
+    track_id = narrowed(monkeypatch, 8_000.0)
+    made = load_snapshot(make_snapshot(root, shards, encoders=BUILTIN).path)
+    limited = [item for item in made.items if item.trained_below_hz is not None]
+    assert {item.track_id for item in limited} == set(track_id)
+    assert made.digest != full.digest
+    assert made.left_out == ()
+    dataset = LatentDataset(made, "train", segment_frames=8)
+    other = next(item for item in dataset.items if item.trained_below_hz is None)
+    batch = collate([dataset.segment_at(item, 0) for item in (limited[0], other)])
+    assert batch.trained.sum(dim=1).tolist() == [185, 512]  # 185 x 43.07 Hz is the last edge under 8 kHz
+    assert collate([dataset.segment_at(other, 0)]).trained is None
+
+
+def test_statistics_leave_out_what_has_no_full_band(root, shards, monkeypatch):
+    full = make_snapshot(root, shards, encoders=BUILTIN)
+    narrowed(monkeypatch, 8_000.0)
+    made = make_snapshot(root, shards, encoders=BUILTIN)
+    assert made.statistics != full.statistics
+
+
+def test_what_a_codec_can_t_mask_is_left_out_by_name(root, shards, monkeypatch):
+    track_id = narrowed(monkeypatch, 8_000.0)
+    monkeypatch.setattr(MdctCodec, "dims_below", lambda self, hz: None)
+    made = load_snapshot(make_snapshot(root, shards, encoders=BUILTIN).path)
+    assert made.left_out == tuple(track_id)
+    assert not any(item.track_id in track_id for item in made.items)
+    altered(monkeypatch, lambda item: replace(item, trained_below_hz=8_000.0))
+    with pytest.raises(DataMissing, match="their band ends early and the codec builtin can't mask it"):
+        make_snapshot(root, shards, encoders=BUILTIN)

@@ -4,13 +4,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from audiobuff_core.data.dataset import LatentDataset, collate
+from audiobuff_core.data.dataset import Batch, LatentDataset, collate
 from audiobuff_core.data.snapshot import Snapshot
 from audiobuff_core.models.schema import read_checkpoint
 from audiobuff_core.training.cli import main
@@ -126,6 +127,29 @@ def test_loss_and_gradients_do_not_depend_on_how_a_step_is_split(snapshot: Snaps
 
     for whole, split in zip(gradients([[0, 1, 2, 3]]), gradients([[0], [1], [2], [3]]), strict=True):
         assert torch.allclose(whole, split, atol=1e-6)
+
+
+def test_above_the_band_of_a_recording_no_answer_is_wrong(snapshot: Snapshot) -> None:
+    config = config_for("test", {"ratio_weight": 0.1})
+    dataset = LatentDataset(snapshot, "train", segment_frames=20)
+    batch = collate([dataset.segment(slot, 5, slot) for slot in (0, 1)])
+    trained = torch.ones(2, 512, dtype=torch.bool)
+    trained[0, 200:] = False
+    limited = replace(batch, trained=trained)
+    draws = draw(config, [0, 1], batch)
+
+    def gradient(batch: Batch) -> torch.Tensor:
+        answer = torch.zeros_like(batch.clean, requires_grad=True)
+        error = batch_error(lambda *_: answer, config, batch, draws, dataset.standardisers["target"])
+        step_loss(error, config, total_frames=40, total_items=2).backward()
+        assert answer.grad is not None
+        return answer.grad
+
+    whole, masked = gradient(batch), gradient(limited)
+    assert (masked[0, :, 200:] == 0).all()
+    assert (whole[0, :, 200:] != 0).any()
+    assert torch.equal(masked[1], whole[1])
+    assert (masked[0, :, :200] != 0).any()
 
 
 def test_a_run_of_bad_steps_is_an_error_that_says_what_to_do(
