@@ -15,6 +15,7 @@ from audiobuff_core.commands import (
     import_cache,
     inspect_checkpoint,
     prepare,
+    restore,
 )
 from audiobuff_core.errors import AudioBuffError
 
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     dev.set_defaults(run=_dev)
     for command in (degrade, prepare, doctor, fetch_weights, inspect_checkpoint, export_checkpoint, import_cache):
         command.add_parser(commands)
+    restore.add_parser(commands, _champion)
     return made
 
 
@@ -109,6 +111,12 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     print_ending(run_demo(options), options)
     return 0
+
+
+def _champion() -> str | None:
+    from audiobuff_assets.champion import champion_place
+
+    return champion_place()
 
 
 def _dev(arguments: argparse.Namespace) -> int:

@@ -188,3 +188,13 @@ def load_dac_24khz(location: str | None = None) -> DacCodec:
 def load_dac_16khz(location: str | None = None) -> DacCodec:
     """DAC at 16 kHz."""
     return DacCodec(load_dac_network(find_weights("dac-16khz", location)))
+
+
+def load_dac_24khz_summed(location: str | None = None) -> DacCodec:
+    """DAC at 24 kHz with the 1024-d latents of the original."""
+    return DacCodec(load_dac_network(find_weights("dac-24khz", location)), space="summed")
+
+
+def load_dac_16khz_summed(location: str | None = None) -> DacCodec:
+    """DAC at 16 kHz with the 1024-d latents of the original."""
+    return DacCodec(load_dac_network(find_weights("dac-16khz", location)), space="summed")

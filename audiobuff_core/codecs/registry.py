@@ -18,6 +18,8 @@ CODECS: Final = {
     "dac-summed": "audiobuff_core.codecs.dac:load_dac_summed",
     "dac-24khz": "audiobuff_core.codecs.dac:load_dac_24khz",
     "dac-16khz": "audiobuff_core.codecs.dac:load_dac_16khz",
+    "dac-24khz-summed": "audiobuff_core.codecs.dac:load_dac_24khz_summed",
+    "dac-16khz-summed": "audiobuff_core.codecs.dac:load_dac_16khz_summed",
 }
 STRUCTURE_ENCODERS: Final = {
     "builtin": "audiobuff_core.codecs.descriptors:StructureDescriptors",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from audiobuff_core.audio.read import read_audio
+from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.audio.write import DEFAULT_SUBTYPES, write_audio
 from audiobuff_core.errors import InvalidAudio, InvalidConfig
@@ -45,19 +46,28 @@ def check_restorable(input_path: str | Path, output_path: str | Path) -> Wavefor
 
 
 def restore_file(
-    input_path: str | Path, output_path: str | Path, restorer: Restorer, *, steps: int | None = None, seed: int = 1337
+    input_path: str | Path,
+    output_path: str | Path,
+    restorer: Restorer,
+    *,
+    steps: int | None = None,
+    seed: int = 1337,
+    sample_rate: int | None = None,
+    **options: Any,  # noqa: ANN401 - those of `Restorer.restore`
 ) -> dict[str, Any]:
     """Restore one file; the report, which is written beside the output as `<output>.json`.
 
     Formats that can't hold samples above full scale get the whole file scaled down by the least that fits, and the
-    report says by how many dB.
+    report says by how many dB. `sample_rate` resamples first, `options` are those of `Restorer.restore`.
 
     Raises:
         AudioBuffError: as `check_restorable`, or the disk is full.
     """
     waveform = check_restorable(input_path, output_path)
+    if sample_rate is not None:
+        waveform = resample(waveform, sample_rate)
     started = time.monotonic()
-    restored = restorer.restore(waveform, steps=steps, seed=seed)
+    restored = restorer.restore(waveform, steps=steps, seed=seed, **options)
     seconds = time.monotonic() - started
     peak = float(np.abs(restored.samples).max())
     gain = 1.0

@@ -17,9 +17,10 @@ from audiobuff_core.errors import InvalidConfig, StoreMismatch
 from audiobuff_core.flow.guidance import GuidedField
 from audiobuff_core.flow.solver import SolverMethod, integrate, time_grid
 from audiobuff_core.flow.source import make_source
+from audiobuff_core.inference.opened import OpenedModel, open_model
 from audiobuff_core.inference.windows import Conditions, WindowedField
 from audiobuff_core.models.precision import Precision
-from audiobuff_core.models.schema import LoadedModel, load_model
+from audiobuff_core.models.schema import LoadedModel
 from audiobuff_core.seeding import torch_generator
 
 
@@ -31,7 +32,9 @@ class Restorer:
         identity: facts for a report: `checkpoint_sha256`, `encoders`, `snapshot_digest`, `profile`, `parameters`.
     """
 
-    def __init__(self, loaded: LoadedModel, *, device: str = "cpu", precision: Precision = "auto") -> None:
+    def __init__(
+        self, loaded: LoadedModel | OpenedModel, *, device: str = "cpu", precision: Precision = "auto"
+    ) -> None:
         """Load the encoders that `loaded` names.
 
         Raises:
@@ -55,13 +58,17 @@ class Restorer:
             "encoders": loaded.meta["identities"],
             "snapshot_digest": loaded.meta["snapshot_digest"],
             "profile": loaded.meta["profile"],
-            "parameters": self.model.num_parameters(),
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
         }
 
     @classmethod
     def load(cls, place: str, *, device: str = "cpu", precision: Precision = "auto") -> "Restorer":
-        """The restorer of an export folder or of a `.pt` checkpoint file (its averaged weights)."""
-        return cls(load_model(place), device=device, precision=precision)
+        """The restorer of an export folder or a `.pt` checkpoint file (its averaged weights), ours or the original's.
+
+        Raises:
+            AudioBuffError: as `open_model`.
+        """
+        return cls(open_model(place), device=device, precision=precision)
 
     def restore(
         self,
@@ -72,6 +79,8 @@ class Restorer:
         cfg: float = 1.0,
         method: SolverMethod = "euler",
         seed: int = 1337,
+        window_frames: int | None = None,
+        overlap_frames: int | None = None,
         on_step: Callable[[int], None] | None = None,
     ) -> Waveform:
         """`waveform` as the network hears it undamaged: the same rate, channels and number of samples.
@@ -85,6 +94,8 @@ class Restorer:
             cfg: guidance scale of the side streams, neutral at 1.
             method: euler, midpoint or heun.
             seed: of the noise, drawn once for the whole track and shared by its channels.
+            window_frames: latent frames that the network sees at once; None takes those of its training.
+            overlap_frames: that neighbouring windows share, less than `window_frames`; None takes a quarter.
             on_step: called with the number of finished solver steps.
 
         Raises:
@@ -94,6 +105,10 @@ class Restorer:
         tau = self.meta["inference"]["tau"] if tau is None else tau
         if steps < 1 or not 0 <= tau <= 1:
             raise InvalidConfig(f"{steps} steps, tau {tau}: expected at least 1 step and tau from 0 to 1")
+        window = self.meta["inference"]["window_frames"] if window_frames is None else window_frames
+        overlap = window // 4 if overlap_frames is None else overlap_frames
+        if window < 4 or not 0 <= overlap < window:
+            raise InvalidConfig(f"Windows of {window} frames, {overlap} shared: expected at least 4, and fewer shared")
         gain = level_gain(waveform)
         levelled = waveform.scaled(gain)
         latents = self.codec.encode(levelled)
@@ -101,8 +116,8 @@ class Restorer:
         field = WindowedField(
             self.model,
             conditions,
-            window_frames=self.meta["inference"]["window_frames"],
-            overlap_frames=self.meta["inference"]["window_frames"] // 4,
+            window_frames=window,
+            overlap_frames=overlap,
             precision=self.precision,
             device=self.device,
         )

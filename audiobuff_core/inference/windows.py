@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiobuff_core.data.dataset import Stretch, side_stream
 from audiobuff_core.models.conditioning import SideStream
-from audiobuff_core.models.model import RestorationModel
 from audiobuff_core.models.precision import Precision, autocast
 
 BATCHED_WINDOWS = 16
@@ -76,7 +75,7 @@ class WindowedField:
 
     def __init__(
         self,
-        model: RestorationModel,
+        model: nn.Module,
         conditions: Conditions,
         *,
         window_frames: int,

@@ -1,0 +1,28 @@
+"""Which model restores."""
+
+from collections.abc import Callable
+from importlib.resources import files
+
+from audiobuff_core.errors import CheckpointNotFound
+
+BUILTIN_MODEL = "builtin_model"
+
+
+def chosen_model(named: str | None, champion: Callable[[], str | None]) -> str:
+    """The model that was named, else the promoted champion, else the one in the box.
+
+    Raises:
+        CheckpointNotFound: there is none of them.
+    """
+    place = named or champion() or _in_the_box()
+    if place is None:
+        raise CheckpointNotFound(
+            "No model to restore with: name one with --checkpoint, or run `audiobuff demo` here, which trains one and "
+            "promotes it"
+        )
+    return place
+
+
+def _in_the_box() -> str | None:
+    folder = files("audiobuff_core") / BUILTIN_MODEL
+    return str(folder) if (folder / "config.json").is_file() else None
