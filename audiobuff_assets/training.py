@@ -90,7 +90,12 @@ def dit_checkpoint(
     from audiobuff_core.training.cli import training_key
 
     snapshot_path = path_of(context, "dataset/training_snapshot")
-    checkpoint = training_key(load_snapshot(snapshot_path).digest, profile=config.profile, seed=config.seed)
+    checkpoint = training_key(
+        load_snapshot(snapshot_path).digest,
+        profile=config.profile,
+        seed=config.seed,
+        num_processes=config.num_processes,
+    )
     folder = join(storage.url, "checkpoints", checkpoint)
     reported = trainer.run(
         context,

@@ -55,3 +55,11 @@ class InvalidCheckpoint(AudioBuffError, ValueError):
 
 class TrainingFailed(AudioBuffError, RuntimeError):
     """Training that can't go on: a run of non-finite losses, no data, a dead rank."""
+
+
+class OutOfMemory(AudioBuffError, MemoryError):
+    """Training that does not fit into the device's memory."""
+
+
+class RanksFailed(AudioBuffError, ConnectionError):
+    """The ranks of a training that could not meet, or one of which died."""

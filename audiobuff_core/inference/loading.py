@@ -1,17 +1,12 @@
 """Any checkpoint, the original's or ours, file or export, behind one function."""
 
 from pathlib import Path
-from typing import Any
 
-from audiobuff_core.errors import InvalidCheckpoint
-from audiobuff_core.files import exists, join, read_json
 from audiobuff_core.inference.checkpoints import LegacyCheckpoint, OurCheckpoint
-from audiobuff_core.models.checkpoint_file import read_plain
-from audiobuff_core.models.legacy import LEGACY_ARCHITECTURE
-from audiobuff_core.models.legacy_export import read_legacy_export
-from audiobuff_core.models.legacy_layouts import legacy_config, legacy_weight_sets
-from audiobuff_core.models.model import ARCHITECTURE, ModelConfig
-from audiobuff_core.models.schema import CONFIG_NAME, SCHEMA_VERSION, load_model, read_statistics
+from audiobuff_core.models.legacy import LegacyConfig
+from audiobuff_core.models.stored import is_export, read_weights
+
+__all__ = ["Checkpoint", "is_export", "load_checkpoint"]
 
 Checkpoint = LegacyCheckpoint | OurCheckpoint
 
@@ -30,56 +25,8 @@ def load_checkpoint(path: str | Path, *, n_heads: int | None = None) -> Checkpoi
         CheckpointNotFound: nothing is there.
         InvalidCheckpoint: it is not whole, of an unknown architecture, holds pickled code, or contradicts itself.
     """
-    place = str(path)
-    if is_export(place):
-        return _from_export(place)
-    content = read_plain(place)
-    architecture = content.get("architecture", LEGACY_ARCHITECTURE)
-    if architecture == ARCHITECTURE:
-        return _ours(content, place)
-    if architecture != LEGACY_ARCHITECTURE:
-        raise InvalidCheckpoint(
-            f"{place} has architecture {architecture!r}: expected {LEGACY_ARCHITECTURE} or {ARCHITECTURE}; "
-            "update AudioBuff"
-        )
-    return _legacy(content, place, n_heads)
-
-
-def _legacy(content: dict[str, Any], place: str, n_heads: int | None) -> LegacyCheckpoint:
-    sets = legacy_weight_sets(content, place)
-    configs = [legacy_config(content, state, place, n_heads=n_heads) for state in sets.values()]
-    layouts = {"ema_backbone_state": "component", "ema_state": "combined", "model_state": "model only"}
-    layout = next((name for key, name in layouts.items() if content.get(key)), "model components")
-    facts = {"epoch": content.get("epoch"), "meta": dict(content.get("meta") or {}), "layout": layout}
-    return LegacyCheckpoint(place, configs[0], sets, facts)
-
-
-def is_export(place: str) -> bool:
-    """Whether `place` is a folder that holds an export of any architecture."""
-    if Path(place).suffix == ".pt" or not exists(join(place, CONFIG_NAME)):
-        return False
-    fields = read_json(join(place, CONFIG_NAME))
-    return isinstance(fields, dict) and fields.get("architecture") in (ARCHITECTURE, LEGACY_ARCHITECTURE)
-
-
-def _ours(content: dict[str, Any], place: str) -> OurCheckpoint:
-    if content.get("schema_version") != SCHEMA_VERSION:
-        raise InvalidCheckpoint(
-            f"{place} has checkpoint schema {content.get('schema_version')}: expected {SCHEMA_VERSION}; "
-            "update AudioBuff"
-        )
-    config = ModelConfig.from_dict(content["config"]["model"])
-    sets = {name: dict(content[f"{name}_state"]) for name in ("ema", "model")}
-    facts = {name: content[name] for name in ("epoch", "train_state", "metrics")}
-    facts |= {"meta": content["config"]["meta"], "training": content["config"]["training"]}
-    return OurCheckpoint(place, config, read_statistics(content, place), sets, facts)
-
-
-def _from_export(folder: str) -> Checkpoint:
-    if read_json(join(folder, CONFIG_NAME))["architecture"] == ARCHITECTURE:
-        loaded = load_model(folder)
-        sets = {"ema": loaded.model.state_dict()}
-        return OurCheckpoint(folder, loaded.model.config, loaded.standardisers, sets, {"meta": loaded.meta})
-    export = read_legacy_export(folder)
-    facts = {"epoch": export.meta.get("epoch"), "meta": export.meta}
-    return LegacyCheckpoint(folder, export.config, {export.weights: export.state}, facts)
+    stored = read_weights(path, n_heads=n_heads)
+    if isinstance(stored.config, LegacyConfig) or stored.standardisers is None:
+        assert isinstance(stored.config, LegacyConfig)
+        return LegacyCheckpoint(stored.place, stored.config, stored.weight_sets, stored.facts)
+    return OurCheckpoint(stored.place, stored.config, stored.standardisers, stored.weight_sets, stored.facts)

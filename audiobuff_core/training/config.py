@@ -20,7 +20,7 @@ class TrainingConfig:
         max_steps: optimiser steps, or None for no limit but `epochs`.
         batch_size: segments a micro-batch on each rank.
         grad_accum_steps: micro-batches a step.
-        num_workers: threads that read ahead; 0 reads in line.
+        num_workers: threads that read ahead, a step each; 0 reads in line.
         segment_frames: length of a segment in target latent frames.
         lr: peak learning rate.
         weight_decay: of matrices; norms and biases have none.
@@ -48,6 +48,9 @@ class TrainingConfig:
         checkpoint_seconds: longest time without a checkpoint.
         max_bad_steps: skipped steps in a row (loss not finite) after which training gives up.
         inference_steps: solver steps that the export recommends.
+        keep_every: checkpoints of epochs that this divides are kept for good, beside the last two; 0 keeps none.
+        patience: validations in a row without a better loss after which training ends; 0 never ends it early.
+        architecture: lcfm-dit-v1, or lcfm-dit-v0, the original's.
         seed: of everything.
     """
 
@@ -82,6 +85,9 @@ class TrainingConfig:
     checkpoint_seconds: float = 300.0
     max_bad_steps: int = 20
     inference_steps: int = 8
+    keep_every: int = 0
+    patience: int = 0
+    architecture: str = "lcfm-dit-v1"
     seed: int = 1337
 
     def __post_init__(self) -> None:
@@ -109,6 +115,8 @@ class TrainingConfig:
             wrong.append(f"d_model {self.d_model} (expected a multiple of twice n_heads {self.n_heads})")
         if self.kernel_frames % 2 == 0:
             wrong.append(f"kernel_frames {self.kernel_frames} (expected an odd number)")
+        if self.architecture == "lcfm-dit-v0" and self.source != "noise":
+            wrong.append(f"source {self.source!r} (lcfm-dit-v0 sees no damaged latent and starts at noise)")
         if wrong:
             raise InvalidConfig(f"Training options that make no sense: {'; '.join(wrong)}")
 
@@ -122,12 +130,21 @@ _LEAST: dict[str, float] = {
     "lr": 0.0, "weight_decay": 0.0, "warmup_steps": 0, "clip_norm": 1e-9, "d_model": 4, "n_heads": 1, "depth": 1,
     "hidden_dim": 1, "kernel_frames": 1, "log_interval": 1, "save_every_epochs": 1, "checkpoint_seconds": 0.0,
     "max_bad_steps": 1, "inference_steps": 1, "ratio_weight": 0.0, "ratio_floor": 1e-9,
+    "keep_every": 0, "patience": 0,
 }  # fmt: skip
 _CHOICES = {
     "precision": ("auto", "bf16", "fp16", "fp32"),
     "source": ("noise", "damaged"),
     "times": ("logit_normal", "uniform"),
+    "architecture": ("lcfm-dit-v1", "lcfm-dit-v0"),
 }
+# What a resumed run may be told anew: how much at once, how long, and when to look and save.
+CHANGEABLE = frozenset({
+    "epochs", "max_steps", "batch_size", "grad_accum_steps", "num_workers", "log_interval", "save_every_epochs",
+    "checkpoint_seconds", "max_bad_steps", "keep_every", "patience",
+})  # fmt: skip
+# How the original trained, where nothing else is asked for.
+_ORIGINAL_WAYS: dict[str, Any] = {"source": "noise", "times": "uniform", "start_share": 0.0, "p_drop_stream": 0.0}
 
 _SMALL: dict[str, Any] = {
     "grad_accum_steps": 1, "num_workers": 0, "segment_frames": 128, "warmup_steps": 20, "p_tau": 0.0, "tau_max": 0.0,
@@ -161,12 +178,21 @@ def config_for(profile: str, overrides: dict[str, Any]) -> TrainingConfig:
         raise InvalidConfig(f"Profile {profile!r}: expected one of {', '.join(PROFILE_NAMES)}")
     known = {field.name for field in fields(TrainingConfig)}
     given = {name: value for name, value in overrides.items() if value is not None}
+    if given.get("architecture") == "lcfm-dit-v0":
+        given = _ORIGINAL_WAYS | given
     if unknown := sorted(set(given) - known):
         raise InvalidConfig(f"Unknown training options: {', '.join(unknown)}")
     return replace(PROFILES[profile], **given)
 
 
-def training_key(snapshot_digest: str, *, profile: str, seed: int, overrides: dict[str, Any] | None = None) -> str:
+def training_key(
+    snapshot_digest: str,
+    *,
+    profile: str,
+    seed: int,
+    num_processes: int = 1,
+    overrides: dict[str, Any] | None = None,
+) -> str:
     """The name of the checkpoint that this training makes: 16 hex digits of all that decides its weights."""
     config = config_for(profile, {**(overrides or {}), "seed": seed})
-    return digest("checkpoint", CODE_VERSION, snapshot_digest, config.as_dict())[:16]
+    return digest("checkpoint", CODE_VERSION, snapshot_digest, config.as_dict(), num_processes)[:16]

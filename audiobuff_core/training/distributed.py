@@ -28,13 +28,19 @@ class Ranks:
         """Whether this process logs and saves."""
         return self.rank == 0
 
-    def total(self, number: float) -> float:
-        """The sum of `number` over all ranks, exact for counts."""
+    def totals(self, *numbers: float) -> list[float]:
+        """The sum of each number over all ranks, exact for counts, by one exchange."""
         if not distributed.is_initialized():
-            return number
-        tensor = torch.tensor(number, dtype=torch.float64, device=self.device)
+            return list(numbers)
+        # MPS has no float64, and its ranks talk by gloo anyway.
+        device = self.device if self.device.type == "cuda" else torch.device("cpu")
+        tensor = torch.tensor(numbers, dtype=torch.float64, device=device)
         distributed.all_reduce(tensor)
-        return float(tensor)
+        return [float(number) for number in tensor]
+
+    def total(self, number: float) -> float:
+        """The sum of `number` over all ranks."""
+        return self.totals(number)[0]
 
     def anyone(self, flag: bool) -> bool:
         """Whether `flag` is set on any rank."""

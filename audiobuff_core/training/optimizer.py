@@ -14,10 +14,16 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Adam
     return torch.optim.AdamW(parameter_groups(model, config.weight_decay), lr=config.lr, betas=(0.9, 0.98), fused=True)
 
 
-def learning_rate(step: int, total_steps: int, config: TrainingConfig) -> float:
-    """The rate of step `step` (from 0): a linear rise over `warmup_steps`, then half a cosine down to 1 % of `lr`."""
+def learning_rate(step: int, progress: float, config: TrainingConfig) -> float:
+    """The rate of step `step` (from 0): a linear rise over `warmup_steps`, then half a cosine down to 1 % of `lr`.
+
+    Args:
+        step: finished steps.
+        progress: share of the run that is done, 0 to 1.
+        config: options.
+    """
     rise = min(1.0, (step + 1) / (config.warmup_steps + 1))
-    fall = 0.505 + 0.495 * math.cos(math.pi * min(1.0, step / max(1, total_steps)))
+    fall = 0.505 + 0.495 * math.cos(math.pi * min(1.0, progress))
     return config.lr * rise * fall
 
 

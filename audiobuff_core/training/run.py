@@ -16,6 +16,7 @@ from audiobuff_core.models.schema import CONFIG_NAME, WEIGHTS_NAME, write_export
 from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.distributed import Ranks
 from audiobuff_core.training.ema import ExponentialAverage
+from audiobuff_core.training.feed import Feed
 from audiobuff_core.training.log import TrainingLog
 from audiobuff_core.training.optimizer import make_optimizer
 from audiobuff_core.training.state import Position, TrainingState
@@ -62,8 +63,13 @@ def train(
     ranks.wait()
     if not ranks.is_first:
         return {}
-    steps = trainer.state.position.step - first_step
-    write_json(join(folder_url, TIMING_NAME), {"seconds": seconds, "steps": steps, "world_size": ranks.world_size})
+    timing = {
+        "seconds": seconds,
+        "waited_seconds": trainer.feed.waited_seconds,
+        "steps": trainer.state.position.step - first_step,
+        "world_size": ranks.world_size,
+    }
+    write_json(join(folder_url, TIMING_NAME), timing)
     return _finish(trainer)
 
 
@@ -89,7 +95,7 @@ def _trainer(
         else None
     )
     log = TrainingLog(folder_url, last_step=state.position.step)
-    return Trainer(config, state, dataset, validation, ranks, folder, log, on_log)
+    return Trainer(config, state, Feed(dataset, config, ranks), validation, ranks, folder, log, on_log)
 
 
 def _state(

@@ -21,6 +21,7 @@ class Position:
         skipped_steps: steps whose loss was not finite.
         best_val_loss: lowest validation loss so far.
         frames_seen: valid target frames of all ranks consumed.
+        validations_since_best: validations since the one that was best.
     """
 
     step: int = 0
@@ -28,6 +29,7 @@ class Position:
     skipped_steps: int = 0
     best_val_loss: float = float("inf")
     frames_seen: int = 0
+    validations_since_best: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

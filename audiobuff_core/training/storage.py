@@ -52,14 +52,18 @@ class CheckpointFolder:
         """The content of the best checkpoint."""
         return read_checkpoint(join(self.url, BEST_NAME))
 
-    def save_epoch(self, content: dict[str, Any], epoch: int, *, best: bool) -> None:
-        """Save the end of `epoch`, as the best too if it is, and drop what is no longer kept."""
+    def save_epoch(self, content: dict[str, Any], epoch: int, *, best: bool, keep_every: int = 0) -> None:
+        """Save the end of `epoch`, as the best too if it is, and drop what is no longer kept.
+
+        The last two epochs stay, and those that `keep_every` divides, unless it is 0.
+        """
         data = _serialised(content)
         if best:
             write_bytes(join(self.url, BEST_NAME), data)
         write_bytes(join(self.url, f"checkpoint_epoch_{epoch}.pt"), data)
-        for _, place in self.epochs()[:-KEPT_EPOCHS]:
-            _remove(place)
+        for older, place in self.epochs()[:-KEPT_EPOCHS]:
+            if keep_every == 0 or older % keep_every:
+                _remove(place)
         if exists(join(self.url, RESUME_NAME)):
             _remove(join(self.url, RESUME_NAME))
 

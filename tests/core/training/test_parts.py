@@ -44,7 +44,7 @@ def test_the_average_starts_fast_and_ends_at_its_decay() -> None:
 
 def test_the_learning_rate_rises_then_falls_to_a_hundredth() -> None:
     config = TrainingConfig(lr=1.0, warmup_steps=9)
-    rates = [learning_rate(step, 1000, config) for step in range(1001)]
+    rates = [learning_rate(step, step / 1000, config) for step in range(1001)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == pytest.approx(1.0, abs=1e-3)
     assert rates[1000] == pytest.approx(0.01)
