@@ -174,7 +174,7 @@ class OurCheckpoint:
         batch, num_frames = x_t.shape[:2]
         if tau is None:
             tau = torch.full((batch,), float(self.facts["meta"]["inference"]["tau"]))
-        return self.network(weights)(  # type: ignore[no-any-return]
+        return self.network(weights).velocity(
             x_t, t, tau, damaged,
             _clock(batch, num_frames, self._rates["target"]),
             torch.ones(batch, num_frames, dtype=torch.bool),

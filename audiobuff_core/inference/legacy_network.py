@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from audiobuff_core.models.backbone import Prediction
 from audiobuff_core.models.conditioning import SideStream
 from audiobuff_core.models.legacy import LegacyModel
 
@@ -27,13 +28,12 @@ class LegacyNetwork(nn.Module):
         valid: Tensor,
         structure: SideStream,
         semantic: SideStream,
-    ) -> Tensor:
-        """The velocity [batch, frames, latent]; a dropped stream is the original's null, zeros."""
+    ) -> Prediction:
+        """The velocity [batch, frames, latent] and no scale; a dropped stream is the original's null, zeros."""
         aligner = self.legacy.aligner
         xcodec = _aligned(aligner.xcodec_aligner, structure, x_t)
         mae = _aligned(aligner.mae_aligner, semantic, x_t)
-        velocity: Tensor = self.legacy.vfn(x_t, t, xcodec, mae)
-        return velocity
+        return Prediction(self.legacy.vfn(x_t, t, xcodec, mae), log_scale=None)
 
 
 def _aligned(aligner: nn.Module, stream: SideStream, x_t: Tensor) -> Tensor:

@@ -14,10 +14,10 @@ from audiobuff_core.codecs.protocols import Codec, FeatureEncoder
 from audiobuff_core.codecs.registry import load_codec, load_feature_encoder
 from audiobuff_core.data.dataset import Stretch
 from audiobuff_core.errors import InvalidConfig, StoreMismatch
-from audiobuff_core.flow.guidance import GuidedField
-from audiobuff_core.flow.solver import SolverMethod, integrate, time_grid
-from audiobuff_core.flow.source import make_source
+from audiobuff_core.flow.guidance import Guidance
+from audiobuff_core.flow.solver import SolverMethod
 from audiobuff_core.inference.opened import OpenedModel, open_model
+from audiobuff_core.inference.trajectory import flow_to_data
 from audiobuff_core.inference.windows import Conditions, WindowedField
 from audiobuff_core.models.precision import Precision
 from audiobuff_core.models.schema import LoadedModel
@@ -90,7 +90,7 @@ class Restorer:
         Args:
             waveform: the damaged recording.
             steps: solver steps; None takes the number the model recommends. 1 is its prediction, more refine it.
-            tau: share of noise in the source, 0 to 1; None takes the model's own.
+            tau: how much may be invented (noise in the source), 0 to 1; None takes the model's own.
             cfg: guidance scale of the side streams, neutral at 1.
             method: euler, midpoint or heun.
             seed: of the noise, drawn once for the whole track and shared by its channels.
@@ -123,9 +123,9 @@ class Restorer:
         )
         damaged = conditions.damaged
         noise = torch.randn(damaged.shape[1:], generator=torch_generator("restore", seed)).expand_as(damaged)
-        x_0 = make_source(self.meta["source"], damaged, noise, torch.full((damaged.shape[0],), tau))
-        guided = GuidedField(field, field, cfg)
-        x_1 = integrate(guided, x_0, time_grid(steps), method=method, on_step=on_step)
+        x_1 = flow_to_data(
+            field, self.meta["source"], noise, steps=steps, guidance=Guidance(scale=cfg), method=method, on_step=on_step
+        )
         restored = replace(latents, values=self.standardisers["target"].from_standard(x_1))
         return self._to_audio(restored, waveform, gain)
 

@@ -4,7 +4,6 @@ The network sees one window at a time, the solver sees the whole track. So there
 no cross-fade of results that were sampled apart.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from audiobuff_core.data.dataset import Stretch, side_stream
+from audiobuff_core.flow.guidance import ALL_SHOWN, Hidden
+from audiobuff_core.models.backbone import Prediction
 from audiobuff_core.models.conditioning import SideStream
 from audiobuff_core.models.precision import Precision, autocast
 
@@ -67,11 +68,7 @@ class Conditions:
 
 
 class WindowedField:
-    """The velocity of a whole track, [rows, frames, latent]; a field for the solver.
-
-    With as many rows as channels every row has its conditions; with twice as many, the first half is without (for
-    guidance in one batched pass).
-    """
+    """The velocity of a whole track, a `BranchedField` for the solver, and its estimate."""
 
     def __init__(
         self,
@@ -99,48 +96,62 @@ class WindowedField:
         last = min(len(stream.times), int(torch.searchsorted(stream.times, end)) + 1)
         return Stretch(stream.values[first:last], stream.times[first:last] - begin)
 
+    def __call__(self, x_t: Tensor, t: Tensor, branches: tuple[Hidden, ...] = (ALL_SHOWN,)) -> Tensor:
+        """The velocity at `x_t` [branches * channels, frames, latent] and `t` [branches * channels]."""
+        return self._averaged(x_t, t, self.conditions.tau, branches)[0]
+
+    def estimate(self) -> tuple[Float[Tensor, "channels frames latent"], Float[Tensor, "channels frames latent"]]:
+        """Mean and standard deviation of the clean latents, by a network that predicts scales.
+
+        The mean is what the velocity at the damaged latent, t = 0 and tau = 0, points at.
+        """
+        damaged = self.conditions.damaged
+        velocity, log_scale = self._averaged(damaged, torch.zeros(len(damaged)), 0.0, (ALL_SHOWN,))
+        return damaged + velocity, log_scale.exp()
+
     @torch.no_grad()
-    def __call__(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """The velocity at `x_t` [rows, frames, latent] and `t` [rows]."""
-        total = torch.zeros_like(x_t)
+    def _averaged(self, x_t: Tensor, t: Tensor, tau: float, branches: tuple[Hidden, ...]) -> tuple[Tensor, Tensor]:
+        """The windows' velocities, and log scales (zero if there are none), averaged over the whole track."""
+        velocity, log_scale = torch.zeros_like(x_t), torch.zeros_like(x_t)
         weight = torch.zeros(x_t.shape[1], 1)
-        for row in range(x_t.shape[0]):
-            for indices in self._parts():
-                velocities = self._velocities(x_t[row], t[row], row, x_t.shape[0], indices)
-                for index, velocity in zip(indices, velocities, strict=True):
-                    window, share = self.windows[index], self.weights[index][:, None]
-                    total[row, window.first : window.last] += share * velocity
-                    if row == 0:
-                        weight[window.first : window.last] += share
-        return total / weight
+        for window, share in zip(self.windows, self.weights, strict=True):
+            weight[window.first : window.last] += share[:, None]
+        pieces = [(row, index) for row in range(len(x_t)) for index in range(len(self.windows))]
+        for begin in range(0, len(pieces), BATCHED_WINDOWS):
+            part = pieces[begin : begin + BATCHED_WINDOWS]
+            predicted = self._predicted(x_t, t, tau, branches, part)
+            for place, (row, index) in enumerate(part):
+                window, share = self.windows[index], self.weights[index][:, None]
+                velocity[row, window.first : window.last] += share * predicted.velocity[place].float().cpu()
+                if predicted.log_scale is not None:
+                    log_scale[row, window.first : window.last] += share * predicted.log_scale[place].float().cpu()
+        return velocity / weight, log_scale / weight
 
-    def _parts(self) -> Iterator[list[int]]:
-        for first in range(0, len(self.windows), BATCHED_WINDOWS):
-            yield list(range(first, min(len(self.windows), first + BATCHED_WINDOWS)))
-
-    def _velocities(self, x_t: Tensor, t: Tensor, row: int, rows: int, indices: list[int]) -> Tensor:
-        """[windows, frames, latent] of one row, on the CPU."""
-        channels = self.conditions.damaged.shape[0]
-        without = rows == 2 * channels and row < channels
-        damaged = self.conditions.damaged[row % channels]
-        parts = [self.windows[index] for index in indices]
-        x = torch.stack([x_t[part.first : part.last] for part in parts]).to(self.device)
-        z = torch.stack([damaged[part.first : part.last] for part in parts]).to(self.device)
+    def _predicted(
+        self, x_t: Tensor, t: Tensor, tau: float, branches: tuple[Hidden, ...], pieces: list[tuple[int, int]]
+    ) -> Prediction:
+        """What the network says of some (row, window) pieces, [pieces, frames, latent]."""
+        channels, device = len(self.conditions.damaged), self.device
+        parts = [(row, self.windows[index]) for row, index in pieces]
+        x = torch.stack([x_t[row, part.first : part.last] for row, part in parts]).to(device)
+        damaged = torch.stack(
+            [self.conditions.damaged[row % channels, part.first : part.last] for row, part in parts]
+        ).to(device)
         count, frames = x.shape[:2]
         times = (torch.arange(frames, dtype=torch.float64) / self.conditions.frame_rate).expand(count, -1)
-        structure, semantic = (
-            self._side([self.side_streams[index][stream] for index in indices], without) for stream in (0, 1)
-        )
-        tau = torch.full((count,), self.conditions.tau, device=self.device)
-        valid = torch.ones(count, frames, dtype=torch.bool, device=self.device)
-        now = t.expand(count).to(self.device)
-        with autocast(self.precision, self.device):
-            velocity = self.model(x, now, tau, z, times.to(self.device), valid, structure, semantic)
-        return velocity.float().cpu()  # type: ignore[no-any-return]
+        hidden = [branches[row // channels] for row, _ in pieces]
+        streams = [self.side_streams[index] for _, index in pieces]
+        structure = self._side([pair[0] for pair in streams], [one.structure for one in hidden])
+        semantic = self._side([pair[1] for pair in streams], [one.semantic for one in hidden])
+        now = torch.stack([t[row] for row, _ in pieces]).to(device)
+        share = torch.full((count,), tau, device=device)
+        valid = torch.ones(count, frames, dtype=torch.bool, device=device)
+        with autocast(self.precision, device):
+            predicted: Prediction = self.model(x, now, share, damaged, times.to(device), valid, structure, semantic)
+        return predicted
 
-    def _side(self, stretches: list[Stretch], without: bool) -> SideStream:
-        stream = side_stream(stretches)
-        stream = replace(stream, dropped=torch.full_like(stream.dropped, without))
+    def _side(self, stretches: list[Stretch], dropped: list[bool]) -> SideStream:
+        stream = replace(side_stream(stretches), dropped=torch.tensor(dropped))
         return SideStream(
             stream.values.to(self.device),
             stream.times.to(self.device),

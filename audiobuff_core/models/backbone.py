@@ -1,6 +1,7 @@
 """The diffusion transformer that predicts the flow's velocity."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,6 +24,7 @@ class BackboneConfig:
         depth: number of blocks.
         hidden_dim: inner width of the gated MLP.
         kernel_frames: reach of the convolutions, odd.
+        predicts_scale: whether it also says how sure it is of every coefficient.
     """
 
     latent_dim: int
@@ -31,6 +33,20 @@ class BackboneConfig:
     depth: int = 12
     hidden_dim: int = 2816
     kernel_frames: int = 5
+    predicts_scale: bool = False
+
+
+class Prediction(NamedTuple):
+    """What the network says at one point of the flow, in float32.
+
+    Attributes:
+        velocity: [batch, frames, latent].
+        log_scale: logarithm of the standard deviation of the data around the estimate, [batch, frames, latent];
+            meant where `x_t` is the damaged latent itself; None if the network predicts none.
+    """
+
+    velocity: Float[Tensor, "batch frames latent"]
+    log_scale: Float[Tensor, "batch frames latent"] | None
 
 
 HEAD_SCALE = 8.0
@@ -41,17 +57,22 @@ tenfold (bass below a high-pass) needs fields of that size soon, which this give
 """
 
 
+LOG_SCALE_LIMIT = 5.0
+"""Largest magnitude of `log_scale`: standardised coefficients deviate by 0.007 to 148."""
+
+
 class GatedHead(nn.Module):
-    """From the residual stream to a velocity `sigmoid(g) (a x_t + b damaged + c)`, elementwise.
+    """From the residual stream to a velocity `sigmoid(g) (a x_t + b damaged + c)`, elementwise, and a scale.
 
     A stream narrower than the latent cannot carry every coefficient's detail; the three fields let it steer the
     detail that `x_t` and `damaged` already have. All zero at the start: the network begins by changing nothing.
     """
 
-    def __init__(self, d_model: int, latent_dim: int) -> None:
+    def __init__(self, d_model: int, latent_dim: int, *, predicts_scale: bool = False) -> None:
         """Make the projection, zero-initialised."""
         super().__init__()
-        self.fields = nn.Linear(d_model, 4 * latent_dim)
+        self.predicts_scale = predicts_scale
+        self.fields = nn.Linear(d_model, (5 if predicts_scale else 4) * latent_dim)
         nn.init.zeros_(self.fields.weight)
         nn.init.zeros_(self.fields.bias)
 
@@ -60,10 +81,14 @@ class GatedHead(nn.Module):
         stream: Float[Tensor, "batch frames d_model"],
         x_t: Float[Tensor, "batch frames latent"],
         damaged: Float[Tensor, "batch frames latent"],
-    ) -> Float[Tensor, "batch frames latent"]:
-        """The velocity in float32."""
-        from_x_t, from_damaged, free, gate = (HEAD_SCALE * self.fields(stream).float()).chunk(4, dim=-1)
-        return torch.sigmoid(gate) * (from_x_t * x_t + from_damaged * damaged + free)  # type: ignore[no-any-return]
+    ) -> Prediction:
+        """Velocity and scale in float32."""
+        fields = (HEAD_SCALE * self.fields(stream).float()).chunk(5 if self.predicts_scale else 4, dim=-1)
+        from_x_t, from_damaged, free, gate = fields[:4]
+        velocity = torch.sigmoid(gate) * (from_x_t * x_t + from_damaged * damaged + free)
+        # Bounded smoothly: a likelihood pulls the scale of a coefficient that is always right towards zero.
+        log_scale = LOG_SCALE_LIMIT * torch.tanh(fields[4] / LOG_SCALE_LIMIT) if self.predicts_scale else None
+        return Prediction(velocity, log_scale)
 
 
 class Backbone(nn.Module):
@@ -82,7 +107,7 @@ class Backbone(nn.Module):
         )
         self.norm_out = nn.LayerNorm(config.d_model, elementwise_affine=False)
         self.modulation_out = Modulation(config.d_model, num_sublayers=1)
-        self.head = GatedHead(config.d_model, config.latent_dim)
+        self.head = GatedHead(config.d_model, config.latent_dim, predicts_scale=config.predicts_scale)
 
     def forward(
         self,
@@ -94,8 +119,8 @@ class Backbone(nn.Module):
         valid: Bool[Tensor, "batch frames"],
         structure: Tokens,
         semantic: Tokens,
-    ) -> Float[Tensor, "batch frames latent"]:
-        """The velocity at `x_t`; `times` are the frames' moments in seconds."""
+    ) -> Prediction:
+        """Velocity and scale at `x_t`; `times` are the frames' moments in seconds."""
         embedding = self.embed_step(t, tau)
         angles = rotary_angles(times, self.head_dim)
         both = torch.cat([x_t, damaged], dim=-1) * valid[..., None]

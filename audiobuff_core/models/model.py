@@ -1,13 +1,14 @@
 """The restoration network: aligner and backbone, with the statistics that standardise what goes in."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from audiobuff_core.errors import InvalidCheckpoint
-from audiobuff_core.models.backbone import Backbone, BackboneConfig
+from audiobuff_core.models.backbone import Backbone, BackboneConfig, Prediction
 from audiobuff_core.models.conditioning import ConditionAligner, SideStream, Tokens
 
 ARCHITECTURE = "lcfm-dit-v1"
@@ -26,6 +27,7 @@ class ModelConfig:
         depth: number of blocks.
         hidden_dim: inner width of the gated MLP.
         kernel_frames: reach of the convolutions, odd.
+        predicts_scale: whether it also says how sure it is of every coefficient (the source `uncertainty` needs it).
     """
 
     latent_dim: int
@@ -36,13 +38,14 @@ class ModelConfig:
     depth: int = 12
     hidden_dim: int = 2816
     kernel_frames: int = 5
+    predicts_scale: bool = False
 
-    def as_dict(self) -> dict[str, int]:
+    def as_dict(self) -> dict[str, Any]:
         """The fields, for a checkpoint."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, fields: dict[str, int]) -> "ModelConfig":
+    def from_dict(cls, fields: dict[str, Any]) -> "ModelConfig":
         """The config that `as_dict` gave.
 
         Raises:
@@ -72,6 +75,7 @@ class RestorationModel(nn.Module):
                 depth=config.depth,
                 hidden_dim=config.hidden_dim,
                 kernel_frames=config.kernel_frames,
+                predicts_scale=config.predicts_scale,
             )
         )
         head_dim = config.d_model // config.n_heads
@@ -87,10 +91,25 @@ class RestorationModel(nn.Module):
         valid: Bool[Tensor, "batch frames"],
         structure: SideStream,
         semantic: SideStream,
-    ) -> Float[Tensor, "batch frames latent"]:
-        """The velocity in float32; standardised latents and features go in."""
+    ) -> Prediction:
+        """Velocity and scale in float32; standardised latents and features go in."""
         tokens: tuple[Tokens, Tokens] = self.aligner(structure, semantic)
         return self.vfn(x_t, t, tau, damaged, times, valid, *tokens)  # type: ignore[no-any-return]
+
+    def velocity(
+        self,
+        x_t: Float[Tensor, "batch frames latent"],
+        t: Float[Tensor, "batch"],
+        tau: Float[Tensor, "batch"],
+        damaged: Float[Tensor, "batch frames latent"],
+        times: Float[Tensor, "batch frames"],
+        valid: Bool[Tensor, "batch frames"],
+        structure: SideStream,
+        semantic: SideStream,
+    ) -> Float[Tensor, "batch frames latent"]:
+        """The velocity alone."""
+        prediction: Prediction = self(x_t, t, tau, damaged, times, valid, structure, semantic)
+        return prediction.velocity
 
     def num_parameters(self) -> int:
         """Trainable numbers."""

@@ -32,6 +32,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--checkpoint_dir", default="./checkpoints", help="folder or URL of the checkpoints")
     made.add_argument("--profile", default="poc", choices=PROFILE_NAMES, help="preset of all options below")
     for field in fields(TrainingConfig):
+        if field.type is bool:
+            made.add_argument(f"--{field.name}", action=argparse.BooleanOptionalAction, default=None)
+            continue
         kind = {"int | None": int}.get(str(field.type), field.type)
         made.add_argument(f"--{field.name}", type=kind, default=None)
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -35,11 +35,14 @@ class TrainingConfig:
         kernel_frames: reach of the convolutions, odd.
         p_uncond: probability that both side streams are replaced by their nulls.
         p_drop_stream: probability that one alone is.
-        source: `noise` or `damaged` (see `flow.source`).
-        tau_max: largest share of noise in the source `damaged`.
+        source: `noise`, `damaged` or `uncertainty` (see `flow.source`); given to `config_for` alone, the options that
+            suit it come along.
+        tau_max: largest share of noise in the source `damaged`, largest multiple of the scale in `uncertainty`.
         p_tau: probability that an item has any noise in its source.
         times: `logit_normal` or `uniform`.
         start_share: probability of t = 0.
+        scale_law: likelihood that trains the scale of the source `uncertainty`: gaussian or laplace.
+        scale_weight: weight of that likelihood.
         ratio_weight: weight of the log error ratio beside the squared error.
         ratio_floor: error ratio below which an item is good enough; small values guard clean items more and let
             damaged ones learn more slowly.
@@ -51,6 +54,9 @@ class TrainingConfig:
         keep_every: checkpoints of epochs that this divides are kept for good, beside the last two; 0 keeps none.
         patience: validations in a row without a better loss after which training ends; 0 never ends it early.
         architecture: lcfm-dit-v1, or lcfm-dit-v0, the original's.
+        gradient_checkpointing: keep only the blocks' inputs for the backward pass and compute the rest again: about a
+            third more time, far less memory.
+        compile: compile the blocks by torch.compile; needs a C++ compiler on the CPU.
         seed: of everything.
     """
 
@@ -78,6 +84,8 @@ class TrainingConfig:
     p_tau: float = 0.5
     times: str = "logit_normal"
     start_share: float = 0.25
+    scale_law: str = "gaussian"
+    scale_weight: float = 0.1
     ratio_weight: float = 0.0
     ratio_floor: float = 0.05
     log_interval: int = 25
@@ -88,6 +96,8 @@ class TrainingConfig:
     keep_every: int = 0
     patience: int = 0
     architecture: str = "lcfm-dit-v1"
+    gradient_checkpointing: bool = False
+    compile: bool = False
     seed: int = 1337
 
     def __post_init__(self) -> None:
@@ -117,6 +127,8 @@ class TrainingConfig:
             wrong.append(f"kernel_frames {self.kernel_frames} (expected an odd number)")
         if self.architecture == "lcfm-dit-v0" and self.source != "noise":
             wrong.append(f"source {self.source!r} (lcfm-dit-v0 sees no damaged latent and starts at noise)")
+        if self.source == "uncertainty" and self.architecture == "lcfm-dit-v0":
+            wrong.append("source 'uncertainty' (the original's network lcfm-dit-v0 predicts no scale)")
         if wrong:
             raise InvalidConfig(f"Training options that make no sense: {'; '.join(wrong)}")
 
@@ -129,19 +141,20 @@ _LEAST: dict[str, float] = {
     "epochs": 1, "max_steps": 1, "batch_size": 1, "grad_accum_steps": 1, "num_workers": 0, "segment_frames": 2,
     "lr": 0.0, "weight_decay": 0.0, "warmup_steps": 0, "clip_norm": 1e-9, "d_model": 4, "n_heads": 1, "depth": 1,
     "hidden_dim": 1, "kernel_frames": 1, "log_interval": 1, "save_every_epochs": 1, "checkpoint_seconds": 0.0,
-    "max_bad_steps": 1, "inference_steps": 1, "ratio_weight": 0.0, "ratio_floor": 1e-9,
+    "max_bad_steps": 1, "inference_steps": 1, "ratio_weight": 0.0, "scale_weight": 0.0, "ratio_floor": 1e-9,
     "keep_every": 0, "patience": 0,
 }  # fmt: skip
 _CHOICES = {
     "precision": ("auto", "bf16", "fp16", "fp32"),
-    "source": ("noise", "damaged"),
+    "source": ("noise", "damaged", "uncertainty"),
+    "scale_law": ("gaussian", "laplace"),
     "times": ("logit_normal", "uniform"),
     "architecture": ("lcfm-dit-v1", "lcfm-dit-v0"),
 }
 # What a resumed run may be told anew: how much at once, how long, and when to look and save.
 CHANGEABLE = frozenset({
     "epochs", "max_steps", "batch_size", "grad_accum_steps", "num_workers", "log_interval", "save_every_epochs",
-    "checkpoint_seconds", "max_bad_steps", "keep_every", "patience",
+    "checkpoint_seconds", "max_bad_steps", "keep_every", "patience", "gradient_checkpointing", "compile",
 })  # fmt: skip
 # How the original trained, where nothing else is asked for.
 _ORIGINAL_WAYS: dict[str, Any] = {"source": "noise", "times": "uniform", "start_share": 0.0, "p_drop_stream": 0.0}
@@ -167,9 +180,19 @@ PROFILES: dict[str, TrainingConfig] = {
     ),
 }  # fmt: skip
 
+# What another source than the profile's wants besides, unless it is given too. The estimate of `uncertainty` has all of
+# t = 0, tau = 0, and its flow no use for a source without noise; noise has to be taken away in many steps.
+_OF_SOURCE: dict[str, dict[str, Any]] = {
+    "noise": {"start_share": 0.0, "inference_steps": 16},
+    "damaged": {},
+    "uncertainty": {"tau_max": 1.0, "p_tau": 1.0, "start_share": 0.5, "inference_steps": 8},
+}
+
 
 def config_for(profile: str, overrides: dict[str, Any]) -> TrainingConfig:
     """The config of `profile` with `overrides` (None values are ignored).
+
+    A source other than the profile's brings the noise, times and steps that suit it, unless they are overridden too.
 
     Raises:
         InvalidConfig: an unknown profile or option, or values that make no sense.
@@ -182,7 +205,9 @@ def config_for(profile: str, overrides: dict[str, Any]) -> TrainingConfig:
         given = _ORIGINAL_WAYS | given
     if unknown := sorted(set(given) - known):
         raise InvalidConfig(f"Unknown training options: {', '.join(unknown)}")
-    return replace(PROFILES[profile], **given)
+    base = PROFILES[profile]
+    own = _OF_SOURCE.get(given["source"], {}) if given.get("source", base.source) != base.source else {}
+    return replace(base, **(own | given))
 
 
 def training_key(

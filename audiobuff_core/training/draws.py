@@ -13,6 +13,9 @@ from audiobuff_core.models.conditioning import SideStream
 from audiobuff_core.seeding import torch_generator
 from audiobuff_core.training.config import TrainingConfig
 
+NOISY_START_SHARE = 0.2
+"""Of the items at t = 0 of the source `uncertainty`, the share that starts the flow; the others are its estimate."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws:
@@ -21,7 +24,7 @@ class Draws:
     Attributes:
         noise: standard normal, [batch, frames, latent].
         t: times of the flow, [batch].
-        tau: share of noise in the source, [batch].
+        tau: share of noise in the source (of scale, where that is uncertainty), [batch].
         drop: which side streams are dropped, [batch, 2] (structure, semantic).
     """
 
@@ -49,7 +52,9 @@ def _draw_one(config: TrainingConfig, counter: int, shape: torch.Size) -> tuple[
     if config.source == "noise":
         tau = torch.tensor(1.0)
     else:
-        tau = torch.where(has_tau < config.p_tau, tau * config.tau_max, torch.zeros(()))
+        estimates = config.source == "uncertainty" and t == 0
+        p_tau = config.p_tau * NOISY_START_SHARE if estimates else config.p_tau
+        tau = torch.where(has_tau < p_tau, tau * config.tau_max, torch.zeros(()))
     return torch.randn(shape, generator=generator), t, tau, drop
 
 

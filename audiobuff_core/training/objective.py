@@ -1,15 +1,17 @@
-"""The training objective: the network's error on one batch."""
+"""The training objective: the network's error on each item of a batch."""
 
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from audiobuff_core.data.dataset import Batch
-from audiobuff_core.flow.loss import error_ratio_log, squared_error_sum
+from audiobuff_core.errors import InvalidConfig
+from audiobuff_core.flow.loss import ScaleLaw, error_ratio_log, scale_surprise, squared_error
 from audiobuff_core.flow.path import data_estimate, sample_path
-from audiobuff_core.flow.source import make_source
+from audiobuff_core.flow.source import make_source, uncertain_source
+from audiobuff_core.models.backbone import Prediction
 from audiobuff_core.models.conditioning import SideStream
 from audiobuff_core.models.model import Standardiser
 from audiobuff_core.training.config import TrainingConfig
@@ -18,46 +20,48 @@ from audiobuff_core.training.draws import Draws, with_drops
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchError:
-    """Sums over a batch, to be divided by the totals of the whole step.
+    """What a network got wrong on each item of a batch; sums of it are divided by the totals of the whole step.
 
     Attributes:
-        squared: squared error of the velocity, averaged over channels, summed over valid frames.
-        log_ratio: log error ratios of the data estimates, summed over items; 0 where its weight is 0.
+        squared: squared error of the velocity, averaged over channels, summed over valid frames, [batch].
+        num_frames: valid frames, [batch].
+        log_ratio: log error ratio of the data estimate, [batch]; 0 where its weight is 0.
+        surprise: negative log-likelihood of the error under the predicted scale, averaged and summed as `squared`,
+            [batch]; 0 on items that are not the estimate of the source `uncertainty`.
     """
 
-    squared: Float[Tensor, ""]
-    log_ratio: Float[Tensor, ""]
+    squared: Float[Tensor, "batch"]
+    num_frames: Float[Tensor, "batch"]
+    log_ratio: Float[Tensor, "batch"]
+    surprise: Float[Tensor, "batch"]
 
 
 def batch_error(
     model: nn.Module, config: TrainingConfig, batch: Batch, draws: Draws, latents: Standardiser
 ) -> BatchError:
-    """The error of `model`'s velocity at the points that `draws` picks.
+    """The error of `model`'s velocity at the points that `draws` picks, and of its scale where it estimates.
 
     The squared error is of standardised latents, in which every channel counts alike; the log ratio is of the
     latents themselves (by `latents`), in which loud channels count more, as they do to the ear.
     """
-    x_0 = make_source(config.source, batch.damaged, draws.noise, draws.tau)  # type: ignore[arg-type]
-    sample = sample_path(x_0, batch.clean, draws.t)
-    velocity = model(
-        sample.x_t,
-        draws.t,
-        draws.tau,
-        batch.damaged,
-        batch.times,
-        batch.valid,
-        with_drops(batch.structure, draws.drop[:, 0]),
-        with_drops(batch.semantic, draws.drop[:, 1]),
-    )
-    velocity = only_trained(velocity, sample.velocity, batch)
-    squared = squared_error_sum(velocity, sample.velocity, batch.valid)
-    if config.ratio_weight == 0:
-        return BatchError(squared, torch.zeros_like(squared))
-    estimate = data_estimate(sample.x_t, velocity, draws.t)
-    ratios = error_ratio_log(
-        latents.from_standard(estimate), latents.from_standard(batch.clean), batch.valid, floor=config.ratio_floor
-    )
-    return BatchError(squared, ratios.sum())
+    sample = sample_path(_sources(model, config, batch, draws), batch.clean, draws.t)
+    prediction = _predict(model, batch, draws, sample.x_t, draws.t, draws.tau)
+    velocity = only_trained(prediction.velocity, sample.velocity, batch)
+    squared = squared_error(velocity, sample.velocity, batch.valid)
+    log_ratio, surprise = torch.zeros_like(squared), torch.zeros_like(squared)
+    if config.ratio_weight > 0:
+        estimate = data_estimate(sample.x_t, velocity, draws.t)
+        log_ratio = error_ratio_log(
+            latents.from_standard(estimate), latents.from_standard(batch.clean), batch.valid, floor=config.ratio_floor
+        )
+    if prediction.log_scale is not None:
+        # Not through the mean: the likelihood would give up on coefficients that it may call uncertain instead
+        # (Seitzer et al. 2022, "On the Pitfalls of Heteroscedastic Uncertainty Estimation").
+        error = (velocity - sample.velocity).detach()
+        log_scale = only_trained(prediction.log_scale, torch.zeros_like(error), batch)
+        law: ScaleLaw = config.scale_law  # type: ignore[assignment]
+        surprise = scale_surprise(error, log_scale, batch.valid, law=law) * _estimates(draws)
+    return BatchError(squared, batch.valid.sum(dim=1).to(squared.dtype), log_ratio, surprise)
 
 
 def only_trained(
@@ -73,7 +77,42 @@ def step_loss(
     error: BatchError, config: TrainingConfig, *, total_frames: float, total_items: float
 ) -> Float[Tensor, ""]:
     """The share of one micro-batch in the loss of a step with these totals over ranks and micro-batches."""
-    return error.squared / total_frames + config.ratio_weight * error.log_ratio / total_items
+    by_frames = error.squared.sum() + config.scale_weight * error.surprise.sum()
+    return by_frames / total_frames + config.ratio_weight * error.log_ratio.sum() / total_items
+
+
+def _estimates(draws: Draws) -> Bool[Tensor, "batch"]:
+    """Which items begin at the damaged latent itself: there the network has to say what it knows."""
+    return (draws.t == 0) & (draws.tau == 0)
+
+
+def _sources(
+    model: nn.Module, config: TrainingConfig, batch: Batch, draws: Draws
+) -> Float[Tensor, "batch frames latent"]:
+    """`x_0` of every item; for `uncertainty` drawn around what `model` itself estimates at this moment."""
+    if config.source != "uncertainty":
+        return make_source(config.source, batch.damaged, draws.noise, draws.tau)  # type: ignore[arg-type]
+    start = torch.zeros_like(draws.t)
+    with torch.no_grad():
+        velocity, log_scale = _predict(model, batch, draws, batch.damaged, start, start)
+        if log_scale is None:
+            raise InvalidConfig("Source uncertainty needs a network that predicts scales: this one does not")
+        x_0 = uncertain_source(batch.damaged + velocity, log_scale.exp(), draws.noise, draws.tau)
+    return torch.where(_estimates(draws)[:, None, None], batch.damaged, x_0)
+
+
+def _predict(model: nn.Module, batch: Batch, draws: Draws, x_t: Tensor, t: Tensor, tau: Tensor) -> Prediction:
+    prediction: Prediction = model(
+        x_t,
+        t,
+        tau,
+        batch.damaged,
+        batch.times,
+        batch.valid,
+        with_drops(batch.structure, draws.drop[:, 0]),
+        with_drops(batch.semantic, draws.drop[:, 1]),
+    )
+    return prediction
 
 
 def moved(batch: Batch, device: torch.device) -> Batch:

@@ -111,6 +111,7 @@ def _state(
         depth=config.depth,
         hidden_dim=config.hidden_dim,
         kernel_frames=config.kernel_frames,
+        predicts_scale=config.source == "uncertainty",
     )
     torch.manual_seed(config.seed)
     model = RestorationModel(model_config).to(ranks.device)
@@ -125,7 +126,7 @@ def _state(
         "source": config.source,
         "inference": {
             "steps": config.inference_steps,
-            "tau": 0.0 if config.source == "damaged" else 1.0,
+            "tau": {"noise": 1.0, "damaged": 0.0, "uncertainty": config.tau_max}[config.source],
             "window_frames": config.segment_frames,
         },
     }

@@ -138,11 +138,11 @@ class Trainer:
         position, best = self.state.position, False
         if self.ranks.is_first:
             if self.validation is not None:
-                val_loss = self.validation.loss(self.state.ema.model)
-                best = val_loss < position.best_val_loss
-                position.best_val_loss = min(val_loss, position.best_val_loss)
+                measures = self.validation.measures(self.state.ema.model)
+                best = measures["val_loss"] < position.best_val_loss
+                position.best_val_loss = min(measures["val_loss"], position.best_val_loss)
                 position.validations_since_best = 0 if best else position.validations_since_best + 1
-                self._add_row(val_loss=val_loss)
+                self._add_row(**measures)
             self.log.flush()
             epoch = self.epoch_at(position.samples_seen)
             content = self.state.content(epoch)

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from audiobuff_core.data.dataset import Batch, LatentDataset, collate
 from audiobuff_core.models.precision import autocast
@@ -12,6 +12,8 @@ from audiobuff_core.training.draws import Draws, draw
 from audiobuff_core.training.objective import batch_error, moved, moved_draws
 
 MAX_SEGMENTS = 64
+# Upper edges of the times that are told apart, besides t = 0.
+BIN_EDGES = (0.25, 0.5, 0.75, 1.0)
 
 
 class FixedValidation:
@@ -33,11 +35,32 @@ class FixedValidation:
             self.parts.append((moved(batch, device), moved_draws(draws, device)))
 
     @torch.no_grad()
-    def loss(self, model: nn.Module) -> float:
-        """The masked mean squared error of `model`'s velocity."""
-        total, frames = 0.0, 0
+    def measures(self, model: nn.Module) -> dict[str, float]:
+        """The masked mean squared error of `model`'s velocity as `val_loss`, and the same by ranges of t.
+
+        `val_loss/t=0`, `val_loss/t<0.25` (above the range before), ...; ranges without an item are left out. Of a
+        network that predicts scales also `val_surprise`, the mean negative log-likelihood of its estimates' errors.
+        """
+        errors = []
         for batch, draws in self.parts:
             with autocast(self.precision, self.device):
-                total += float(batch_error(model, self.config, batch, draws, self.latents).squared)
-            frames += batch.num_valid()
-        return total / frames
+                errors.append((batch_error(model, self.config, batch, draws, self.latents), draws))
+        squared = torch.cat([error.squared for error, _ in errors]).cpu().double()
+        frames = torch.cat([error.num_frames for error, _ in errors]).cpu().double()
+        surprise = torch.cat([error.surprise for error, _ in errors]).cpu().double()
+        t, tau = (torch.cat([getattr(draws, name) for _, draws in errors]).cpu() for name in ("t", "tau"))
+        found = {"val_loss": float(squared.sum() / frames.sum())}
+        for name, chosen in _bins(t).items():
+            if chosen.any():
+                found[f"val_loss/{name}"] = float(squared[chosen].sum() / frames[chosen].sum())
+        estimates = (t == 0) & (tau == 0)
+        if self.config.source == "uncertainty" and estimates.any():
+            found["val_surprise"] = float(surprise[estimates].sum() / frames[estimates].sum())
+        return found
+
+
+def _bins(t: Tensor) -> dict[str, Tensor]:
+    """Which items are in each range of times."""
+    lowest = (0.0, *BIN_EDGES[:-1])
+    ranges = {f"t<{high:g}": (t > low) & (t <= high) for low, high in zip(lowest, BIN_EDGES, strict=True)}
+    return {"t=0": t == 0} | ranges

@@ -146,7 +146,7 @@ def test_the_velocity_depends_on_the_damaged_latent() -> None:
         "times": torch.arange(20, dtype=torch.float64)[None] / 86,
         "structure": _side(12, 5, 50.0), "semantic": _side(3, 7, 6.25),
     }  # fmt: skip
-    one, other = (model(x_t=x_t, damaged=damaged, **rest) for damaged in (x_t, -x_t))
+    one, other = (model.velocity(x_t=x_t, damaged=damaged, **rest) for damaged in (x_t, -x_t))
     assert float((one - other).detach().abs().max()) > 0.1
 
 

@@ -5,7 +5,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiobuff_core.flow.guidance import GuidedField, guided
 from audiobuff_core.flow.solver import SolverMethod, integrate, time_grid
 
 
@@ -46,20 +45,3 @@ def test_negative_sway_puts_steps_near_the_start() -> None:
 def test_a_grid_without_steps_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         time_grid(0)
-
-
-def test_guidance_is_neutral_at_one_and_ignores_conditions_at_zero() -> None:
-    null, conditional = torch.randn(2, 3), torch.randn(2, 3)
-    assert torch.allclose(guided(null, conditional, 1.0), conditional, atol=1e-6)
-    assert torch.equal(guided(null, conditional, 0.0), null)
-
-
-def test_a_guided_field_acts_inside_its_interval_only() -> None:
-    def both(x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        half = x_t.shape[0] // 2
-        return torch.cat([torch.zeros_like(x_t[:half]), torch.ones_like(x_t[:half])])
-
-    field = GuidedField(both, lambda x_t, t: torch.ones_like(x_t), scale=3.0, interval=(0.2, 0.6))
-    x = torch.zeros(2, 4, 1)
-    assert float(field(x, torch.full((2,), 0.4)).mean()) == 3.0
-    assert float(field(x, torch.full((2,), 0.6)).mean()) == 1.0

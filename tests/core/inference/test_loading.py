@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from audiobuff_core.errors import CheckpointNotFound, InvalidCheckpoint, InvalidConfig
-from audiobuff_core.flow.guidance import GuidedField
+from audiobuff_core.flow.guidance import ALL_SHOWN, Guidance, GuidedField, Hidden
 from audiobuff_core.flow.solver import integrate, time_grid
 from audiobuff_core.inference.loading import load_checkpoint
 from audiobuff_core.models.legacy import LegacyConfig
@@ -64,16 +64,19 @@ def test_guided_euler_steps_end_where_the_original_ended(name: str, reference: d
     checkpoint = load_checkpoint(LEGACY / name)
     xcodec, mae = reference["xcodec"], reference["mae"]
 
-    def conditional(x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        return checkpoint.velocity(x_t, t, xcodec=xcodec, audiomae=mae)
+    def field(x_t: torch.Tensor, t: torch.Tensor, branches: tuple[Hidden, ...] = (ALL_SHOWN,)) -> torch.Tensor:
+        rows = zip(x_t.chunk(len(branches)), t.chunk(len(branches)), branches, strict=True)
+        return torch.cat(
+            [
+                checkpoint.velocity(
+                    x, now, xcodec=None if hidden.structure else xcodec, audiomae=None if hidden.semantic else mae
+                )
+                for x, now, hidden in rows
+            ]
+        )
 
-    def both(x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        half = len(x_t) // 2
-        null = checkpoint.velocity(x_t[:half], t[:half], xcodec=None, audiomae=None)
-        return torch.cat([null, conditional(x_t[half:], t[half:])])
-
-    field = GuidedField(both, conditional, reference["cfg"])
-    assert _close(integrate(field, reference["x_0"], time_grid(reference["steps"])), reference["ema_euler"])
+    guided = GuidedField(field, Guidance(scale=reference["cfg"]))
+    assert _close(integrate(guided, reference["x_0"], time_grid(reference["steps"])), reference["ema_euler"])
 
 
 def test_asking_for_an_average_that_is_not_there_says_so(reference: dict) -> None:

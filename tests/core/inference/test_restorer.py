@@ -14,6 +14,7 @@ from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.audio.write import write_audio
 from audiobuff_core.data.dataset import Stretch
 from audiobuff_core.errors import InvalidAudio, InvalidConfig, OutputNotWritable, StoreMismatch
+from audiobuff_core.flow.guidance import ALL_HIDDEN, ALL_SHOWN
 from audiobuff_core.inference.restore_file import restore_file
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.windows import Conditions, WindowedField, plan_windows, window_weights
@@ -52,7 +53,7 @@ def test_a_constant_field_has_no_seams(restorer: Restorer) -> None:
         # sigmoid(0) x (0 x_t + 0 damaged + 1) = 1/2
         head.bias.data[2 * 512 : 3 * 512] = 1.0 / HEAD_SCALE
         velocity = field(torch.zeros(2, num_frames, 512), torch.zeros(2))
-        both = field(torch.zeros(4, num_frames, 512), torch.zeros(4))
+        both = field(torch.zeros(4, num_frames, 512), torch.zeros(4), (ALL_HIDDEN, ALL_SHOWN))
     finally:
         head.bias.data = before
     assert torch.allclose(velocity, torch.full_like(velocity, 0.5), atol=1e-6)

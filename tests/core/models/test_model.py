@@ -40,7 +40,7 @@ def _awake(seed: int = 0) -> RestorationModel:
 
 
 def test_an_untrained_network_changes_nothing() -> None:
-    assert not RestorationModel(CONFIG)(**_inputs()).any()
+    assert not RestorationModel(CONFIG).velocity(**_inputs()).any()
 
 
 def test_blocks_are_the_identity_at_the_start() -> None:
@@ -53,7 +53,7 @@ def test_blocks_are_the_identity_at_the_start() -> None:
 
 def test_every_parameter_is_trained() -> None:
     model = _awake()
-    model(**_inputs()).square().sum().backward()
+    model.velocity(**_inputs()).square().sum().backward()
     without = [name for name, parameter in model.named_parameters() if parameter.grad is None]
     assert without == []
     # The null tokens are in the graph, so that all ranks have the same gradients, but idle while nothing is dropped.
@@ -64,41 +64,41 @@ def test_every_parameter_is_trained() -> None:
 def test_padding_does_not_reach_valid_frames() -> None:
     model, inputs = _awake(), _inputs(batch=1)
     inputs["valid"] = torch.tensor([[True] * 14 + [False] * 6])
-    before = model(**inputs)[:, :14]
+    before = model.velocity(**inputs)[:, :14]
     inputs["x_t"] = inputs["x_t"].clone()
     inputs["x_t"][:, 14:] += 100.0
-    assert torch.allclose(model(**inputs)[:, :14], before, atol=1e-5)
+    assert torch.allclose(model.velocity(**inputs)[:, :14], before, atol=1e-5)
 
 
 def test_a_dropped_stream_is_its_null_whatever_it_held() -> None:
     model, inputs = _awake(), _inputs()
     inputs["structure"] = _stream(2, 12, 5, 50.0, dropped=True)
-    before = model(**inputs)
+    before = model.velocity(**inputs)
     louder = inputs["structure"]
     inputs["structure"] = SideStream(louder.values * 50, louder.times, louder.valid, louder.dropped)
-    assert torch.equal(model(**inputs), before)
+    assert torch.equal(model.velocity(**inputs), before)
     inputs["structure"] = SideStream(louder.values, louder.times, louder.valid, ~louder.dropped)
-    assert not torch.allclose(model(**inputs), before)
+    assert not torch.allclose(model.velocity(**inputs), before)
 
 
 def test_a_missing_stream_counts_as_dropped() -> None:
     model, inputs = _awake(), _inputs()
     stream = _stream(2, 12, 5, 50.0, dropped=True)
     inputs["structure"] = stream
-    dropped = model(**inputs)
+    dropped = model.velocity(**inputs)
     inputs["structure"] = SideStream(stream.values, stream.times, torch.zeros_like(stream.valid), ~stream.dropped)
-    assert torch.allclose(model(**inputs), dropped, atol=1e-6)
+    assert torch.allclose(model.velocity(**inputs), dropped, atol=1e-6)
 
 
 def test_only_differences_of_time_matter() -> None:
     """A segment restores alike wherever it lies in the track."""
     model, inputs = _awake(), _inputs()
-    before = model(**inputs)
+    before = model.velocity(**inputs)
     shifted = dict(inputs, times=inputs["times"] + 1.7)
     for name in ("structure", "semantic"):
         stream = inputs[name]
         shifted[name] = SideStream(stream.values, stream.times + 1.7, stream.valid, stream.dropped)
-    assert torch.allclose(model(**shifted), before, atol=1e-4)
+    assert torch.allclose(model.velocity(**shifted), before, atol=1e-4)
 
 
 def test_a_stream_at_another_rate_lines_up_by_its_seconds() -> None:

@@ -13,6 +13,7 @@ import torch
 
 from audiobuff_core.data.dataset import Batch, LatentDataset, collate
 from audiobuff_core.data.snapshot import Snapshot
+from audiobuff_core.models.backbone import Prediction
 from audiobuff_core.models.schema import read_checkpoint
 from audiobuff_core.training.cli import main
 from audiobuff_core.training.config import PROFILES, config_for
@@ -140,7 +141,7 @@ def test_above_the_band_of_a_recording_no_answer_is_wrong(snapshot: Snapshot) ->
 
     def gradient(batch: Batch) -> torch.Tensor:
         answer = torch.zeros_like(batch.clean, requires_grad=True)
-        error = batch_error(lambda *_: answer, config, batch, draws, dataset.standardisers["target"])
+        error = batch_error(lambda *_: Prediction(answer, None), config, batch, draws, dataset.standardisers["target"])
         step_loss(error, config, total_frames=40, total_items=2).backward()
         assert answer.grad is not None
         return answer.grad
