@@ -28,10 +28,14 @@ def prediction_error_filter(block: Samples, order: int) -> Samples:
     return np.concatenate([[1.0], -solve_toeplitz(correlation[:order], correlation[1:])])
 
 
-def interpolate(block: Samples, missing: Mask, error_filter: Samples) -> Samples:
+def interpolate(
+    block: Samples, missing: Mask, error_filter: Samples, *, expected: Samples | None = None, stiffness: float = 0.0
+) -> Samples:
     """Values for the `missing` samples of `block` that make the prediction error smallest, in order, shape [missing].
 
-    Samples beyond the block count as zero: keep missing ones an order away from its ends.
+    Samples beyond the block count as zero: keep missing ones an order away from its ends. With `expected` values the
+    sum that is made smallest also holds `stiffness` times their squared misses: it is the ratio of the variance of
+    the prediction error to that of the guess, and only counts where prediction says little, in long runs.
     """
     order = len(error_filter) - 1
     lags = np.correlate(error_filter, error_filter, "full")[order:]
@@ -45,4 +49,7 @@ def interpolate(block: Samples, missing: Mask, error_filter: Samples) -> Samples
     for offset in range(1, len(band)):
         distance = places[offset:] - places[:-offset]
         band[offset, : len(distance)] = padded_lags[np.minimum(distance, order + 1)]
+    if expected is not None:
+        band[0] += stiffness
+        right_side += stiffness * expected
     return np.asarray(solveh_banded(band, right_side, lower=True, check_finite=False))

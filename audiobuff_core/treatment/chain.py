@@ -1,4 +1,4 @@
-"""All treatments in the order that undoes damage from its end: what happened to the recording last is repaired first."""
+"""All treatments, in the order that undoes damage from its end: what happened last is repaired first."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType

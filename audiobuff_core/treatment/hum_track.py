@@ -19,7 +19,7 @@ SPECTRUM_SECONDS = 1.0
 HOP_SECONDS = 0.125
 DEMODULATION_SECONDS = 0.5
 NUM_COMB = 10
-MOST_PROMINENCE_DB = 20.0
+MOST_PROMINENCE_DB = 40.0
 STEPS_PER_HOP = 2
 COST_OF_STEP_DB = 2.0
 NEIGHBOURS_HZ = (-6.0, -5.0, -4.0, -3.0, 3.0, 4.0, 5.0, 6.0)
@@ -27,15 +27,11 @@ NUM_REFINEMENTS = 8
 SMOOTHING_FRAMES = 4.0
 
 
-def frames_of(samples: Real, window_samples: int, hop_samples: int) -> Real:
-    """Overlapping frames, a view of shape [frames, window_samples]."""
-    return np.lib.stride_tricks.sliding_window_view(samples, window_samples)[::hop_samples]
-
-
 def fundamental_path(samples: Real, sample_rate: int) -> tuple[Real, float]:
     """The likeliest fundamental in Hz of every spectrum frame, and the mean prominence in dB of its comb."""
     window = round(SPECTRUM_SECONDS * sample_rate)
-    frames = frames_of(samples, window, round(HOP_SECONDS * sample_rate)) * np.hanning(window)
+    views = np.lib.stride_tricks.sliding_window_view(samples, window)
+    frames: Real = views[:: round(HOP_SECONDS * sample_rate)] * np.hanning(window)
     size = 1 << (4 * window).bit_length()
     best: tuple[Real, float] = (np.zeros(len(frames)), -1.0)
     scores_by_mains: list[list[Real]] = [[] for _ in MAINS_HZ]
@@ -52,7 +48,7 @@ def fundamental_path(samples: Real, sample_rate: int) -> tuple[Real, float]:
 
 def _candidates(mains_hz: float) -> Real:
     width = round(LARGEST_OFFSET_SHARE * mains_hz / STEP_HZ)
-    return mains_hz + STEP_HZ * np.arange(-width, width + 1)
+    return np.asarray(mains_hz + STEP_HZ * np.arange(-width, width + 1), dtype=np.float64)
 
 
 def _comb_scores(spectra_db: Real, candidates: Real, bin_hz: float) -> Real:
@@ -137,7 +133,7 @@ def steady_amplitudes(amplitudes: Complex) -> Complex:
 
 def common_phase(amplitudes: Complex) -> Real:
     """By how many radians the fundamental runs ahead in every frame, seen by all harmonics together, shape [frames]."""
-    num_frames, num_harmonics = amplitudes.shape
+    num_harmonics = amplitudes.shape[1]
     orders = np.arange(1, num_harmonics + 1)
     turned = _common_rotation(amplitudes, orders)
     for refinement in range(NUM_REFINEMENTS):
