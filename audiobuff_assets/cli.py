@@ -16,6 +16,7 @@ from audiobuff_core.commands import (
     inspect_checkpoint,
     prepare,
     restore,
+    train,
 )
 from audiobuff_core.errors import AudioBuffError
 
@@ -56,7 +57,16 @@ def parser() -> argparse.ArgumentParser:
     dev.add_argument("--debug", action="store_true", help="show the traceback of an error")
     demo.set_defaults(run=_demo)
     dev.set_defaults(run=_dev)
-    for command in (degrade, prepare, doctor, fetch_weights, inspect_checkpoint, export_checkpoint, import_cache):
+    for command in (
+        degrade,
+        prepare,
+        train,
+        doctor,
+        fetch_weights,
+        inspect_checkpoint,
+        export_checkpoint,
+        import_cache,
+    ):
         command.add_parser(commands)
     restore.add_parser(commands, _champion)
     return made

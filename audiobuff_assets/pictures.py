@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from audiobuff_core.training.plot import loss_figure
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -18,16 +20,7 @@ SHOWN_SECONDS = 4.0
 def loss_curve(training_log: str) -> dg.MarkdownMetadataValue:
     """The training and validation loss of a `training_log.jsonl`, given its text."""
     rows = [json.loads(line) for line in training_log.splitlines() if line.strip()]
-    figure = _figure(6.0, 3.0)
-    axes = figure.subplots()
-    for name, label in (("loss", "training"), ("val_loss", "validation")):
-        points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
-        if points:
-            axes.plot(*zip(*points, strict=True), label=label, linewidth=1.0)
-    axes.set_xlabel("step")
-    axes.set_ylabel("loss")
-    axes.legend()
-    return _markdown(figure, "loss curve")
+    return _markdown(loss_figure(rows), "loss curve")
 
 
 def spectrograms(paths: Mapping[str, str]) -> dg.MarkdownMetadataValue:

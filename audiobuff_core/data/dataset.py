@@ -11,7 +11,7 @@ from torch import Tensor
 from audiobuff_core.codecs.protocols import Codec, FeatureEncoder
 from audiobuff_core.codecs.registry import load_codec, load_feature_encoder
 from audiobuff_core.data.snapshot import Snapshot, SnapshotItem
-from audiobuff_core.data.store import LatentGroup, open_group
+from audiobuff_core.data.store import open_group
 from audiobuff_core.errors import DataMissing
 from audiobuff_core.models.conditioning import SideStream
 from audiobuff_core.models.model import Standardisers, standardiser_from
@@ -74,7 +74,9 @@ class LatentDataset:
         """Open the groups that the items of `split` name.
 
         Raises:
-            DataMissing: the split has no items.
+            DataMissing: the split has no items, or a group is gone.
+            StoreNotSealed: a group was never finished.
+            StoreMismatch: a group is of another encoder.
         """
         self.segment_frames = segment_frames
         self.items = [item for item in snapshot.items if item.split == split]
@@ -90,7 +92,16 @@ class LatentDataset:
             "semantic": load_feature_encoder("semantic", snapshot.encoders.semantic),
         }
         self.standardisers = standardisers_of(snapshot)
-        self._groups: dict[str, LatentGroup] = {}
+        # All of them now: what is not whole is an error before training begins, not in the middle.
+        self._groups = {
+            place: open_group(place, encoder=self.encoders[stream].identity)
+            for stream, place in sorted({pair for item in self.items for pair in item.groups.items()})
+        }
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Width of each stream."""
+        return {stream: len(kept.mean) for stream, kept in self.standardisers.items()}
 
     def segment(self, slot: int, *keys: int) -> Segment:
         """The segment of `slot` whose place in its item is drawn from `keys` alone."""
@@ -121,7 +132,7 @@ class LatentDataset:
         return torch.from_numpy(dims)
 
     def _stretch(self, stream: str, item: SnapshotItem, record_id: str, begin: float, seconds: float) -> Stretch:
-        group = self._group(stream, item.groups[stream])
+        group = self._groups[item.groups[stream]]
         encoder = self.encoders[stream]
         rate = float(encoder.frame_rate)
         # The frame at or before the beginning, and the one at or after the end.
@@ -131,11 +142,6 @@ class LatentDataset:
         values = encoder.from_stored(group.read(record_id, first, count))
         times = torch.arange(first, first + count, dtype=torch.float64) / rate - begin
         return Stretch(self.standardisers[stream].to_standard(values), times)
-
-    def _group(self, stream: str, place: str) -> LatentGroup:
-        if place not in self._groups:
-            self._groups[place] = open_group(place, encoder=self.encoders[stream].identity)
-        return self._groups[place]
 
 
 def standardisers_of(snapshot: Snapshot) -> Standardisers:

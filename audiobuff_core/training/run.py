@@ -1,6 +1,7 @@
 """From a snapshot to a trained, exported network."""
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,15 +11,19 @@ import torch
 from audiobuff_core.data.dataset import LatentDataset
 from audiobuff_core.data.snapshot import Snapshot, load_snapshot
 from audiobuff_core.files import exists, join, read_json, write_json
-from audiobuff_core.models.model import ModelConfig, RestorationModel
 from audiobuff_core.models.precision import Precision, resolve_precision
-from audiobuff_core.models.schema import CONFIG_NAME, WEIGHTS_NAME, write_export
+from audiobuff_core.models.schema import CONFIG_NAME, WEIGHTS_NAME
+from audiobuff_core.models.stored import StoredWeights
+from audiobuff_core.seeding import digest
 from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.distributed import Ranks
 from audiobuff_core.training.ema import ExponentialAverage
 from audiobuff_core.training.feed import Feed
 from audiobuff_core.training.log import TrainingLog
+from audiobuff_core.training.network import export_network, make_network
 from audiobuff_core.training.optimizer import make_optimizer
+from audiobuff_core.training.plot import write_loss_plot
+from audiobuff_core.training.start import start_digest, start_statistics, take_over
 from audiobuff_core.training.state import Position, TrainingState
 from audiobuff_core.training.storage import CheckpointFolder
 from audiobuff_core.training.trainer import Trainer
@@ -36,6 +41,8 @@ def train(
     folder_url: str,
     ranks: Ranks,
     on_log: Callable[[dict[str, Any]], None],
+    start: StoredWeights | None = None,
+    plot: bool = False,
 ) -> dict[str, Any]:
     """Train on the snapshot, resuming from the newest checkpoint in the folder, and export the best weights.
 
@@ -46,19 +53,27 @@ def train(
         folder_url: where checkpoints, log and export go.
         ranks: where this process stands.
         on_log: told each row of the log.
+        start: weights to begin with, where the folder has no checkpoint yet.
+        plot: draw the losses as `loss.png` when training ends or is stopped.
 
     Returns:
-        What `done.json` says: {weights_sha256, steps, val_loss, parameters, frames_seen, skipped_steps}. It is
-        written last; a run that finds it returns it at once.
+        What `done.json` says: {weights_sha256, steps, val_loss, parameters, frames_seen, skipped_steps, run}. It is
+        written last; the same run that finds it returns it at once, one with other options goes on or is refused.
+        Ranks other than the first return nothing.
     """
-    done_place = join(folder_url, DONE_NAME)
-    if all(exists(join(folder_url, name)) for name in (DONE_NAME, WEIGHTS_NAME, CONFIG_NAME)):
-        return dict(read_json(done_place))
     started = time.monotonic()
     snapshot = load_snapshot(snapshot_url)
-    trainer = _trainer(config, profile, snapshot, folder_url, ranks, on_log)
+    done = _finished(folder_url, _identity(config, snapshot.digest))
+    ranks.wait()  # all have looked before one writes
+    if done is not None:
+        return done
+    trainer = _trainer(config, profile, snapshot, folder_url, ranks, on_log, start)
     first_step = trainer.state.position.step
-    trainer.run()
+    try:
+        trainer.run()
+    finally:
+        if plot and ranks.is_first and trainer.log.rows:
+            write_loss_plot(folder_url, trainer.log.rows)
     seconds = time.monotonic() - started
     ranks.wait()
     if not ranks.is_first:
@@ -73,6 +88,18 @@ def train(
     return _finish(trainer)
 
 
+def _finished(folder_url: str, identity: str) -> dict[str, Any] | None:
+    """What an earlier, whole training of the same run left to say."""
+    if not all(exists(join(folder_url, name)) for name in (DONE_NAME, WEIGHTS_NAME, CONFIG_NAME)):
+        return None
+    done = dict(read_json(join(folder_url, DONE_NAME)))
+    return done if done.get("run") == identity else None
+
+
+def _identity(config: TrainingConfig, snapshot_digest: str) -> str:
+    return digest("run", snapshot_digest, config.as_dict())
+
+
 def _trainer(
     config: TrainingConfig,
     profile: str,
@@ -80,49 +107,61 @@ def _trainer(
     folder_url: str,
     ranks: Ranks,
     on_log: Callable[[dict[str, Any]], None],
+    start: StoredWeights | None = None,
 ) -> Trainer:
     dataset = LatentDataset(snapshot, "train", segment_frames=config.segment_frames)
-    state = _state(config, profile, snapshot, dataset, ranks)
+    dataset.standardisers = start_statistics(start, dataset.encoders, dataset.standardisers)
+    state = _state(config, profile, snapshot, dataset, ranks, start)
     folder = CheckpointFolder(folder_url)
+    if ranks.is_first:
+        folder.require_writable()
     if (newest := folder.newest()) is not None:
         state.restore(*newest)
-    has_validation = any(item.split == "validation" for item in snapshot.items)
-    validation = (
-        FixedValidation(
-            LatentDataset(snapshot, "validation", segment_frames=config.segment_frames), config, ranks.device
-        )
-        if has_validation and ranks.is_first
-        else None
-    )
+    validation = None
+    if ranks.is_first and any(item.split == "validation" for item in snapshot.items):
+        held = LatentDataset(snapshot, "validation", segment_frames=config.segment_frames)
+        held.standardisers = dataset.standardisers
+        validation = FixedValidation(held, config, ranks.device)
     log = TrainingLog(folder_url, last_step=state.position.step)
     return Trainer(config, state, Feed(dataset, config, ranks), validation, ranks, folder, log, on_log)
 
 
 def _state(
-    config: TrainingConfig, profile: str, snapshot: Snapshot, dataset: LatentDataset, ranks: Ranks
+    config: TrainingConfig,
+    profile: str,
+    snapshot: Snapshot,
+    dataset: LatentDataset,
+    ranks: Ranks,
+    start: StoredWeights | None,
 ) -> TrainingState:
-    encoders = dataset.encoders
-    model_config = ModelConfig(
-        latent_dim=dataset.codec.latent_dim,
-        structure_dim=encoders["structure"].feature_dim,  # type: ignore[union-attr]
-        semantic_dim=encoders["semantic"].feature_dim,  # type: ignore[union-attr]
-        d_model=config.d_model,
-        n_heads=config.n_heads,
-        depth=config.depth,
-        hidden_dim=config.hidden_dim,
-        kernel_frames=config.kernel_frames,
-        predicts_scale=config.source == "uncertainty",
-    )
     torch.manual_seed(config.seed)
-    model = RestorationModel(model_config).to(ranks.device)
+    model = make_network(config, dataset.dims)
+    meta = _meta(config, profile, snapshot, dataset)
+    if start is not None:
+        taken = take_over(model, start)
+        meta["init_from"] = {"architecture": start.architecture, "sha256": start_digest(start)}
+        if ranks.is_first:
+            print("\n".join(taken.lines(start.place)), file=sys.stderr)
+    model = model.to(ranks.device)
     precision: Precision = config.precision  # type: ignore[assignment]
-    scaler = torch.amp.GradScaler(ranks.device.type, enabled=resolve_precision(precision, ranks.device) == "fp16")
-    meta = {
+    return TrainingState(
+        model=model,
+        ema=ExponentialAverage(model, config.ema_decay),
+        optimizer=make_optimizer(model, config),
+        scaler=torch.amp.GradScaler(ranks.device.type, enabled=resolve_precision(precision, ranks.device) == "fp16"),
+        position=Position(),
+        standardisers=dataset.standardisers,
+        facts={"model": model.config.as_dict(), "training": config.as_dict(), "meta": meta},
+    )
+
+
+def _meta(config: TrainingConfig, profile: str, snapshot: Snapshot, dataset: LatentDataset) -> dict[str, Any]:
+    return {
         "profile": profile,
         "seed": config.seed,
         "snapshot_digest": snapshot.digest,
         "encoders": snapshot.encoders.as_dict(),
-        "identities": {stream: encoder.identity.as_dict() for stream, encoder in encoders.items()},
+        "identities": {stream: encoder.identity.as_dict() for stream, encoder in dataset.encoders.items()},
         "source": config.source,
         "inference": {
             "steps": config.inference_steps,
@@ -130,25 +169,13 @@ def _state(
             "window_frames": config.segment_frames,
         },
     }
-    facts = {"model": model_config.as_dict(), "training": config.as_dict(), "meta": meta}
-    return TrainingState(
-        model=model,
-        ema=ExponentialAverage(model, config.ema_decay),
-        optimizer=make_optimizer(model, config),
-        scaler=scaler,
-        position=Position(),
-        standardisers=dataset.standardisers,
-        facts=facts,
-    )
 
 
 def _finish(trainer: Trainer) -> dict[str, Any]:
     """Export the averaged weights of the best checkpoint, and say so last."""
-    best = trainer.folder.best()
-    config = ModelConfig.from_dict(best["config"]["model"])
-    url = trainer.folder.url
-    weights_sha256 = write_export(url, best["ema_state"], config, trainer.state.standardisers, best["config"]["meta"])
-    position = trainer.state.position
+    best, url, state = trainer.folder.best(), trainer.folder.url, trainer.state
+    weights_sha256 = export_network(url, state.model, best["ema_state"], state.standardisers, best["config"]["meta"])
+    position = state.position
     done = {
         "weights_sha256": weights_sha256,
         "steps": position.step,
@@ -156,6 +183,7 @@ def _finish(trainer: Trainer) -> dict[str, Any]:
         "parameters": trainer.state.model.num_parameters(),
         "frames_seen": position.frames_seen,
         "skipped_steps": position.skipped_steps,
+        "run": _identity(trainer.config, state.facts["meta"]["snapshot_digest"]),
     }
     write_json(join(url, DONE_NAME), done)
     return done

@@ -6,9 +6,11 @@ from typing import Any
 import torch
 
 from audiobuff_core.errors import InvalidCheckpoint
-from audiobuff_core.models.model import ARCHITECTURE, RestorationModel, Standardisers
+from audiobuff_core.models.model import Standardisers
 from audiobuff_core.models.schema import SCHEMA_VERSION, statistics_tensors
+from audiobuff_core.training.config import CHANGEABLE, TrainingConfig
 from audiobuff_core.training.ema import ExponentialAverage
+from audiobuff_core.training.network import Network
 
 
 @dataclass(slots=True)
@@ -46,7 +48,7 @@ class TrainingState:
         facts: `model` (sizes), `training` (options) and `meta` (encoders, snapshot digest).
     """
 
-    model: RestorationModel
+    model: Network
     ema: ExponentialAverage
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
@@ -68,7 +70,7 @@ class TrainingState:
             "ema_aligner_state": _part(ema_state, "aligner."),
             "meta": _original_meta(self.facts),
             "schema_version": SCHEMA_VERSION,
-            "architecture": ARCHITECTURE,
+            "architecture": self.facts["training"]["architecture"],
             "config": self.facts,
             "train_state": {name: getattr(self.position, name) for name in Position.__slots__},
             "scaler_state": self.scaler.state_dict(),
@@ -84,12 +86,11 @@ class TrainingState:
         Raises:
             InvalidCheckpoint: it is of other sizes, options or data.
         """
-        for part in ("model", "training", "meta"):
-            if content["config"][part] != self.facts[part]:
-                raise InvalidCheckpoint(
-                    f"{place} was trained with {part} {content['config'][part]}, this run has {self.facts[part]}: "
-                    "use another --checkpoint_dir"
-                )
+        if wrong := _contradictions(content["config"], self.facts):
+            raise InvalidCheckpoint(
+                f"{place} contradicts this run: {'; '.join(wrong)}. Use the same options and latents, or another "
+                "--checkpoint_dir (--init_from begins with its weights)"
+            )
         self.model.load_state_dict(content["model_state"])
         self.ema.model.load_state_dict(content["ema_state"])
         self.ema.num_updates = content["ema_updates"]
@@ -97,6 +98,19 @@ class TrainingState:
         self.scaler.load_state_dict(content["scaler_state"])
         for name, value in content["train_state"].items():
             setattr(self.position, name, value)
+
+
+def _contradictions(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    """What differs between a checkpoint and a run and may not, with both values."""
+    defaults = TrainingConfig().as_dict()  # for options that came after the checkpoint
+    pairs = [(theirs[part], ours[part]) for part in ("model", "meta")]
+    pairs.append((defaults | theirs["training"], ours["training"]))
+    wrong: dict[str, str] = {}
+    for there, here in pairs:
+        for name in sorted({*there, *here} - CHANGEABLE):
+            if there.get(name) != here.get(name):
+                wrong.setdefault(name, f"{name} is {there.get(name)} there and {here.get(name)} here")
+    return list(wrong.values())
 
 
 def _part(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
@@ -107,11 +121,11 @@ def _original_meta(facts: dict[str, Any]) -> dict[str, Any]:
     model = facts["model"]
     return {
         "profile": facts["meta"]["profile"],
-        "in_channels": model["latent_dim"],
+        "in_channels": model.get("latent_dim", model.get("in_channels")),
         "d_model": model["d_model"],
         "n_heads": model["n_heads"],
         "depth": model["depth"],
-        "xcodec_dim": model["structure_dim"],
-        "mae_dim": model["semantic_dim"],
+        "xcodec_dim": model.get("structure_dim", model.get("xcodec_dim")),
+        "mae_dim": model.get("semantic_dim", model.get("mae_dim")),
         "p_uncond": facts["training"]["p_uncond"],
     }

@@ -9,7 +9,8 @@ from typing import Any
 import fsspec
 import torch
 
-from audiobuff_core.files import exists, join, write_bytes
+from audiobuff_core.errors import OutputNotWritable
+from audiobuff_core.files import exists, is_local, join, local_path, require_writable, write_bytes
 from audiobuff_core.models.schema import read_checkpoint
 
 BEST_NAME = "checkpoint_best.pt"
@@ -29,6 +30,25 @@ class CheckpointFolder:
     """
 
     url: str
+
+    def require_writable(self) -> None:
+        """Try to write here, before long work begins.
+
+        Raises:
+            OutputNotWritable: it can't be written.
+        """
+        probe = join(self.url, ".writable")
+        if is_local(self.url):
+            require_writable(local_path(probe))
+            return
+        try:
+            write_bytes(probe, b"")
+            _remove(probe)
+        except Exception as error:  # every kind of store has its own errors
+            raise OutputNotWritable(
+                f"Can't write checkpoints to {self.url} ({type(error).__name__}: {str(error)[:150]}): check the "
+                "address and your credentials, or name another --checkpoint_dir"
+            ) from error
 
     def epochs(self) -> list[tuple[int, str]]:
         """Number and address of each `checkpoint_epoch_{n}.pt`, by number: epoch 11 comes after epoch 9."""

@@ -1,0 +1,98 @@
+"""What a run would do, without doing it: `--dry_run`."""
+
+import torch
+from torch._guards import detect_fake_mode
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from audiobuff_core.data.dataset import LatentDataset, collate
+from audiobuff_core.data.snapshot import load_snapshot
+from audiobuff_core.models.legacy_field import LegacyField
+from audiobuff_core.models.precision import Precision, autocast, resolve_precision
+from audiobuff_core.training.config import TrainingConfig
+from audiobuff_core.training.distributed import Ranks
+from audiobuff_core.training.draws import draw
+from audiobuff_core.training.network import Network, make_network
+from audiobuff_core.training.objective import batch_error, step_loss
+
+# Weights, their gradients, their average, and two moments: float32 each.
+BYTES_PER_PARAMETER = 20
+
+
+def plan_lines(config: TrainingConfig, snapshot_url: str, ranks: Ranks) -> list[str]:
+    """Sizes, data, steps and memory of the run, as lines for a person.
+
+    Raises:
+        AudioBuffError: whatever would stop the run before its first step.
+    """
+    snapshot = load_snapshot(snapshot_url)
+    dataset = LatentDataset(snapshot, "train", segment_frames=config.segment_frames)
+    network = imagined_network(config, dataset.dims)
+    samples = config.batch_size * config.grad_accum_steps * ranks.world_size
+    steps = -(-config.epochs * len(dataset.slots) // samples)
+    steps = steps if config.max_steps is None else min(steps, config.max_steps)
+    rate = float(dataset.codec.frame_rate)
+    num_validation = sum(item.split == "validation" for item in snapshot.items)
+    precision: Precision = config.precision  # type: ignore[assignment]
+    weights = BYTES_PER_PARAMETER * network.num_parameters()
+    kept = activation_bytes(network, config, dataset)
+    return [
+        f"network      {config.architecture}, {network.num_parameters():,} parameters: width {config.d_model}, depth "
+        f"{config.depth}, {config.n_heads} heads, latents of {dataset.dims['target']}",
+        f"data         {len(dataset.items)} items to train on, {num_validation} to validate on; {len(dataset.slots)} "
+        f"segments an epoch, {config.segment_frames} frames ({config.segment_frames / rate:.2f} s) each",
+        f"step         {samples} segments: {_counted(ranks.world_size)} x {config.grad_accum_steps} x "
+        f"{config.batch_size}, {ranks.device}, {resolve_precision(precision, ranks.device)}",
+        f"steps        {steps}, an epoch each {len(dataset.slots) / samples:.1f}",
+        f"memory       about {_gib(weights + kept)} a process: {_gib(weights)} for weights, average and moments, "
+        f"{_gib(kept)} for the backward pass",
+        f"checkpoint   about {_gib(16 * network.num_parameters())} a file",
+    ]
+
+
+def activation_bytes(network: Network, config: TrainingConfig, dataset: LatentDataset) -> int:
+    """What the forward pass of one micro-batch keeps for the backward pass, counted without computing it.
+
+    Weights are not counted; in low precision their copies are.
+
+    Args:
+        network: made of fake tensors, by `imagined_network`.
+        config: options.
+        dataset: gives the batch its shapes.
+    """
+    counters = list(range(config.batch_size))
+    batch = collate([dataset.segment(slot % len(dataset.slots), 0, slot) for slot in counters])
+    draws = draw(config, counters, batch)
+    seen: dict[int, torch.UntypedStorage] = {}
+    own = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            seen[storage._cdata] = storage  # alive, or another one could get its address
+        return tensor
+
+    precision: Precision = config.precision  # type: ignore[assignment]
+    counted = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+    mode = detect_fake_mode(list(network.parameters()))
+    assert mode is not None
+    with mode, counted, autocast(precision, torch.device("cpu")):
+        if isinstance(network, LegacyField):  # it asks how long each item is, which a fake tensor can't say
+            network.vfn(batch.clean, draws.t, batch.clean, batch.clean)
+        else:
+            error = batch_error(network, config, batch, draws, dataset.standardisers["target"])
+            step_loss(error, config, total_frames=1.0, total_items=1.0)
+    return sum(storage.nbytes() for storage in seen.values())
+
+
+def imagined_network(config: TrainingConfig, dims: dict[str, int]) -> Network:
+    """A network of these sizes whose tensors have shapes but no memory."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        return make_network(config, dims)
+
+
+def _gib(num_bytes: int) -> str:
+    return f"{num_bytes / 2**30:.2f} GiB"
+
+
+def _counted(num_processes: int) -> str:
+    return "1 process" if num_processes == 1 else f"{num_processes} processes"

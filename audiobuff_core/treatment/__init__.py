@@ -1,1 +1,0 @@
-"""Exact treatments before the network: each detects a fault, verifies its finding, and treats only what it concerns."""
