@@ -21,11 +21,9 @@ def read_audio(path: str | Path) -> Waveform:
         AudioNotFound: there is no such file.
         InvalidAudio: the file is empty, no audio, has no samples, or has NaN or infinite ones.
     """
-    data = _file_bytes(str(path))
+    data = file_bytes(str(path))
     decoded = _decode_libsndfile(data)
-    if decoded is None:
-        decoded = _decode_ffmpeg(data, path)
-    samples, sample_rate = decoded
+    samples, sample_rate = decode_ffmpeg(data, path)[:2] if decoded is None else decoded
     if samples.shape[1] == 0:
         raise InvalidAudio(f"{path} holds no samples: expected at least one; export it again")
     try:
@@ -34,14 +32,20 @@ def read_audio(path: str | Path) -> Waveform:
         raise InvalidAudio(f"{path}: {error}") from error
 
 
-def _file_bytes(address: str) -> bytes:
-    """The bytes at `address`, which must be a file that is not empty."""
+def file_bytes(address: str, limit: int = -1) -> bytes:
+    """The bytes at `address`, or the first `limit`; it must be a file that is not empty.
+
+    Raises:
+        AudioNotFound: there is no such file.
+        InvalidAudio: it is a folder, empty, or can't be read.
+    """
     try:
         if is_local(address):
             place = local_path(address)
             if place.is_dir():
                 raise InvalidAudio(f"{address} is a folder: expected an audio file")
-            data = place.read_bytes()
+            with place.open("rb") as file:
+                data = file.read(limit)
         else:
             data = read_bytes(address)
     except (FileNotFoundError, DataMissing) as error:
@@ -63,16 +67,24 @@ def _decode_libsndfile(data: bytes) -> tuple[Samples, int] | None:
         return None
 
 
-def _decode_ffmpeg(data: bytes, path: str | Path) -> tuple[Samples, int]:
-    """Samples [channels, samples] and rate of the first audio stream."""
+def decode_ffmpeg(data: bytes, path: str | Path) -> tuple[Samples, int, str]:
+    """Samples [channels, samples], rate and codec of the first audio stream, as FFmpeg decodes it.
+
+    Raises:
+        InvalidAudio: it is no audio.
+    """
     import av
 
     try:
         with av.open(io.BytesIO(data)) as container:
             if not container.streams.audio:
                 raise InvalidAudio(f"{path} has no audio stream: expected an audio file")
-            stream = container.streams.audio[0]
+            stream: Any = container.streams.audio[0]
             blocks, sample_rate = _stream_blocks(container, stream)
+            codec = str(stream.codec_context.codec.canonical_name)
+            tells = container.format.name.startswith("mov") and stream.duration and stream.time_base
+            # The last AAC frame is padded; MP4 says how much of it was recorded.
+            num_samples = round(stream.duration * stream.time_base * sample_rate) if tells else None
     except av.FFmpegError as error:
         reason = str(error).split("]", 1)[-1].split(":", 1)[0].strip() or type(error).__name__
         raise InvalidAudio(
@@ -80,7 +92,7 @@ def _decode_ffmpeg(data: bytes, path: str | Path) -> tuple[Samples, int]:
         ) from error
     if not blocks:
         raise InvalidAudio(f"{path} holds no samples: expected at least one; export it again")
-    return np.concatenate(blocks, axis=1), sample_rate
+    return np.concatenate(blocks, axis=1)[:, :num_samples], sample_rate, codec
 
 
 def _stream_blocks(container: Any, stream: Any) -> tuple[list[Samples], int]:  # noqa: ANN401 - untyped av

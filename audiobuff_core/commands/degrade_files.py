@@ -73,7 +73,7 @@ def degrade_one(source: Path, destination: Path, damage: Damage) -> str:
         AudioBuffError: the source can't be read, the recipe not be used, or the destination not be written.
     """
     from audiobuff_core.audio.read import read_audio
-    from audiobuff_core.commands.same_format import check_format, write_in_format_of
+    from audiobuff_core.audio.same_format import check_format, write_in_format_of
     from audiobuff_core.degradation.render import render
     from audiobuff_core.files import require_writable, write_json
 

@@ -1,0 +1,158 @@
+"""Writing audio in the very format of another file."""
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import soundfile
+
+from audiobuff_core.audio.read import decode_ffmpeg, file_bytes
+from audiobuff_core.audio.recording import CODINGS, Recording, Stored, as_floats, blocks_of
+from audiobuff_core.audio.tags import copy_tags
+from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.errors import InvalidAudio, InvalidConfig, OutputNotWritable
+from audiobuff_core.files import atomic_path
+
+LARGEST_PEAK = 0.9999
+FLOATING = ("FLOAT", "DOUBLE")
+BLOCK_SAMPLES = 65_536
+# FFmpeg's encoder for what it decoded.
+ENCODERS: Final = {"mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis"}
+# kbit/s of stereo at 44.1 kHz by Vorbis quality 0, .1, ..., 1 (Xiph's nominal rates)
+_VORBIS_KBITS: Final = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
+_MP3_KBITS: Final = (32, 320)
+
+
+def check_format(source: Path, destination: Path) -> None:
+    """Refuse a destination of another kind of file than the source.
+
+    Raises:
+        InvalidConfig: the suffixes differ.
+    """
+    if source.suffix.lower() != destination.suffix.lower():
+        raise InvalidConfig(
+            f"Output {destination} is of another format than {source}: expected a name that ends in {source.suffix!r}"
+        )
+
+
+def write_in_format_of(source: Path, destination: Path, waveform: Waveform) -> float:
+    """Write `waveform` with the container and coding of `source`; the gain that made it fit.
+
+    Formats of whole numbers and lossy ones can't hold more than full scale: there the whole is scaled by the least
+    that fits. Of a video only the sound is written.
+
+    Raises:
+        InvalidAudio: the format can be read and not written.
+        OutputNotWritable: the place is read-only or full.
+    """
+    try:
+        facts = soundfile.info(str(source))
+    except soundfile.LibsndfileError:
+        codec = decode_ffmpeg(file_bytes(str(source)), source)[2]
+        like = Recording(source, waveform.samples, waveform.sample_rate, "", codec, 0, False)
+    else:
+        kind, bits = CODINGS.get(facts.subtype, (np.float32, 0))
+        shape = np.empty((waveform.channels, 0), kind)
+        exact = facts.subtype in CODINGS
+        like = Recording(source, shape, waveform.sample_rate, facts.format, facts.subtype, bits, exact)
+    fitting, gain = (waveform, 1.0) if like.has_headroom else _fitting(waveform)
+    write_like(like, destination, like.to_stored(fitting.samples))
+    return gain
+
+
+def _fitting(waveform: Waveform) -> tuple[Waveform, float]:
+    peak = float(np.abs(waveform.samples).max())
+    gain = min(1.0, LARGEST_PEAK / peak) if peak > 0 else 1.0
+    return (waveform if gain == 1.0 else waveform.scaled(gain)), gain
+
+
+def write_like(source: Recording, destination: Path, stored: Stored) -> None:
+    """Write `stored` [channels, samples], of the type of `source`, as a file of its kind with its tags and cover art.
+
+    Raises:
+        InvalidAudio: the format can be read and not written.
+        OutputNotWritable: the place is read-only or full; nothing is left there.
+    """
+    with atomic_path(destination) as temporary:
+        if source.format:
+            _by_libsndfile(source, destination, temporary, stored)
+        else:
+            _by_ffmpeg(source, destination, temporary, stored)
+        copy_tags(source.path, temporary)
+
+
+def _by_libsndfile(source: Recording, destination: Path, temporary: Path, stored: Stored) -> None:
+    try:
+        with soundfile.SoundFile(
+            temporary, "w", source.sample_rate, stored.shape[0], source.subtype, None, source.format,
+            **_effort(source),
+        ) as file:  # fmt: skip
+            for block in blocks_of(stored, BLOCK_SAMPLES):
+                file.write(np.ascontiguousarray(block.T))
+        written = soundfile.info(str(temporary)).frames
+    except AssertionError as error:  # how soundfile says that libsndfile wrote less than it was given
+        raise OutputNotWritable(
+            f"Can't write {destination}: the disk is full. Free space or choose another."
+        ) from error
+    except (soundfile.LibsndfileError, ValueError, TypeError) as error:
+        raise InvalidAudio(
+            f"{destination}: {source.format} {source.subtype} can't be written ({error}); convert it first"
+        ) from error
+    if source.is_exact and written != stored.shape[1]:
+        raise _full(destination)
+
+
+def _full(destination: Path) -> OutputNotWritable:
+    return OutputNotWritable(f"Can't write {destination}: the disk is full. Free space or choose another place.")
+
+
+def _effort(source: Recording) -> dict[str, Any]:
+    """Soundfile's options that bring a lossy format to the bit rate of the source; libsndfile's own elsewhere."""
+    if source.is_exact or not source.num_samples:
+        return {}
+    kbits = source.path.stat().st_size * 8 / 1000 / source.duration_seconds
+    if source.subtype == "MPEG_LAYER_III":
+        low, high = _MP3_KBITS
+        return {"compression_level": float(np.clip((high - kbits) / (high - low), 0, 1)), "bitrate_mode": "CONSTANT"}
+    if source.subtype == "VORBIS":
+        as_stereo = kbits * 2 / source.channels * 44_100 / source.sample_rate
+        quality = np.interp(as_stereo, _VORBIS_KBITS, np.linspace(0, 1, len(_VORBIS_KBITS)))
+        return {"compression_level": float(1 - quality)}
+    return {}
+
+
+def _by_ffmpeg(source: Recording, destination: Path, temporary: Path, stored: Stored) -> None:
+    """By FFmpeg, which chooses the container by the suffix; codec, bit rate and tags are the source's."""
+    import av
+
+    name = ENCODERS.get(source.subtype, source.subtype)
+    try:
+        with av.open(str(source.path)) as old, av.open(str(temporary), "w") as made:
+            context = old.streams.audio[0].codec_context
+            stream: Any = made.add_stream(name, rate=source.sample_rate, layout=context.layout)
+            if context.bit_rate:
+                stream.bit_rate = context.bit_rate
+            stream.metadata.update(old.streams.audio[0].metadata)
+            made.metadata.update(old.metadata)
+            for frame in _frames(as_floats(stored), source.sample_rate, context.layout):
+                made.mux(stream.encode(frame))
+    except (av.FFmpegError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise _full(destination) from error
+        raise InvalidAudio(
+            f"{destination}: {name} can't be written ({error}); convert {source.path} to WAV first"
+        ) from error
+
+
+def _frames(samples: Any, sample_rate: int, layout: Any) -> Iterator[Any]:  # noqa: ANN401 - untyped av
+    """Frames of samples [channels, samples], and None to flush."""
+    import av
+
+    for first in range(0, samples.shape[1], BLOCK_SAMPLES):
+        block = np.ascontiguousarray(samples[:, first : first + BLOCK_SAMPLES].T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(block, format="flt", layout=layout)
+        frame.sample_rate, frame.pts = sample_rate, first
+        yield frame
+    yield None

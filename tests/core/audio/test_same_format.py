@@ -1,0 +1,200 @@
+"""Files come back as they were: samples, coding, length, tags, cover art."""
+
+import base64
+import io
+import struct
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from audiobuff_core.audio.recording import read_recording
+from audiobuff_core.audio.same_format import write_like
+from audiobuff_core.audio.tags import _flac_blocks
+from audiobuff_core.errors import InvalidAudio
+
+RATE = 22_050
+
+
+def music(channels=2, num_samples=RATE // 2, seed=1):
+    return np.clip(0.3 * np.random.default_rng(seed).standard_normal((num_samples, channels)), -1, 1)
+
+
+EXACT = [
+    (".wav", "WAV", "PCM_U8"), (".wav", "WAV", "PCM_16"), (".wav", "WAVEX", "PCM_24"), (".wav", "WAV", "PCM_32"),
+    (".wav", "WAV", "FLOAT"), (".wav", "WAV", "DOUBLE"), (".flac", "FLAC", "PCM_S8"), (".flac", "FLAC", "PCM_16"),
+    (".flac", "FLAC", "PCM_24"), (".aiff", "AIFF", "PCM_24"), (".w64", "W64", "PCM_16"), (".caf", "CAF", "PCM_16"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("suffix", "container", "subtype"), EXACT)
+def test_exact_codings_come_back_to_the_bit(tmp_path, suffix, container, subtype):
+    source, made = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    soundfile.write(source, music(3), RATE, format=container, subtype=subtype)
+    recording = read_recording(source)
+    assert recording.is_exact
+    write_like(recording, made, recording.stored)
+    again = read_recording(made)
+    assert (again.format, again.subtype, again.sample_rate) == (container, subtype, RATE)
+    assert np.array_equal(again.stored, recording.stored)
+    if recording.bits in (8, 16, 24):  # through float32 and back, too
+        assert np.array_equal(recording.to_stored(recording.floats()), recording.stored)
+    assert np.abs(recording.floats().T - soundfile.read(source)[0]).max() < 1e-7
+
+
+def test_extremes_are_held_not_wrapped(tmp_path):
+    soundfile.write(tmp_path / "in.wav", np.array([-1.0, 1.0]), RATE, subtype="PCM_16")
+    recording = read_recording(tmp_path / "in.wav")
+    made = recording.to_stored(np.array([[-1.5, -1.0, 0.0, 1.0, 1.5]], np.float32))
+    assert made.tolist() == [[-32768, -32768, 0, 32767, 32767]]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "container", "subtype"),
+    [(".ogg", "OGG", "VORBIS"), (".mp3", "MP3", "MPEG_LAYER_III"), (".opus", "OGG", "OPUS")],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_lossy_codings_keep_length_and_about_their_size(tmp_path, suffix, container, subtype, channels):
+    source, made = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    rate = 48_000 if subtype == "OPUS" else 44_100
+    soundfile.write(source, music(channels, 2 * rate), rate, format=container, subtype=subtype)
+    recording = read_recording(source)
+    write_like(recording, made, recording.stored)
+    again = read_recording(made)
+    assert (again.num_samples, again.channels, again.subtype) == (recording.num_samples, channels, subtype)
+    assert made.stat().st_size == pytest.approx(source.stat().st_size, rel=0.3)
+
+
+def cover():
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40), (200, 30, 60)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def box(name, content):
+    return (8 + len(content)).to_bytes(4, "big") + name + content
+
+
+def m4a(path, channels=2):
+    """AAC with a title and a cover, in the boxes that iTunes writes."""
+    layout = "mono" if channels == 1 else "stereo"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("aac", rate=RATE, layout=layout)
+        stream.bit_rate = 96_000
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(music(channels, RATE).astype(np.float32)).reshape(1, -1), format="flt", layout=layout
+        )
+        frame.sample_rate, frame.pts = RATE, 0
+        for piece in (frame, None):
+            file.mux(stream.encode(piece))
+    data = path.read_bytes()
+    moov = data.rindex(b"moov") - 4
+    content = data[moov + 8 : data.index(b"udta", moov) - 4]
+    title = box(b"\xa9nam", box(b"data", b"\0\0\0\1\0\0\0\0" + "Träume".encode()))
+    picture = box(b"covr", box(b"data", b"\0\0\0\x0e\0\0\0\0" + cover()))
+    handler = box(b"hdlr", bytes(8) + b"mdirappl" + bytes(9))
+    tags = box(b"udta", box(b"meta", bytes(4) + handler + box(b"ilst", title + picture)))
+    path.write_bytes(data[:moov] + box(b"moov", content + tags))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_aac_keeps_length_tags_and_cover(tmp_path, channels):
+    m4a(tmp_path / "in.m4a", channels)
+    recording = read_recording(tmp_path / "in.m4a")
+    assert recording.num_samples == RATE
+    write_like(recording, tmp_path / "out.m4a", recording.stored)
+    assert read_recording(tmp_path / "out.m4a").stored.shape == (channels, RATE)
+    with av.open(str(tmp_path / "out.m4a")) as file:
+        assert file.metadata["title"] == "Träume"
+        assert bytes(next(file.demux(video=0))) == cover()
+        assert file.streams.audio[0].codec_context.name == "aac"
+
+
+def tagged_flac(path):
+    soundfile.write(path, music(), RATE, format="FLAC", subtype="PCM_16")
+    with path.open("rb") as file:
+        (streaminfo, *_), audio = _flac_blocks(file)
+    comment = b"\x04\0\0\0ours" + b"\x01\0\0\0" + b"\x0b\0\0\0TITLE=M\xc3\xbcll"
+    picture = (3).to_bytes(4, "big") + b"\0\0\0\x09image/png" + bytes(20) + len(cover()).to_bytes(4, "big") + cover()
+    blocks = [(0, streaminfo[1]), (4, comment), (0x86, picture)]
+    head = b"".join(bytes([kind]) + len(content).to_bytes(3, "big") + content for kind, content in blocks)
+    path.write_bytes(b"fLaC" + head + path.read_bytes()[audio:])
+    return comment, picture
+
+
+def test_flac_blocks_are_carried_over(tmp_path):
+    comment, picture = tagged_flac(tmp_path / "in.flac")
+    recording = read_recording(tmp_path / "in.flac")
+    assert recording.format == "FLAC"
+    write_like(recording, tmp_path / "out.flac", recording.stored)
+    made = (tmp_path / "out.flac").read_bytes()
+    assert comment in made
+    assert picture in made
+    assert np.array_equal(read_recording(tmp_path / "out.flac").stored, recording.stored)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.flac", "out.flac"]
+
+
+def test_wav_chunks_are_carried_over(tmp_path):
+    soundfile.write(tmp_path / "in.wav", music(1, 101), RATE, subtype="PCM_U8")  # odd: a padding byte
+    extra = b"LIST\x12\0\0\0INFOINAM\x06\0\0\0Title\0" + b"id3 \x03\0\0\0ID3\0" + b"bext\x02\0\0\0ab"
+    data = (tmp_path / "in.wav").read_bytes() + extra
+    (tmp_path / "in.wav").write_bytes(data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:])
+    recording = read_recording(tmp_path / "in.wav")
+    write_like(recording, tmp_path / "out.wav", recording.stored)
+    made = (tmp_path / "out.wav").read_bytes()
+    assert made.endswith(extra)
+    assert int.from_bytes(made[4:8], "little") == len(made) - 8
+    assert np.array_equal(read_recording(tmp_path / "out.wav").stored, recording.stored)
+
+
+def test_id3_tags_are_carried_over(tmp_path):
+    soundfile.write(tmp_path / "in.mp3", music(2, 44_100), 44_100)
+    before = b"ID3\x04\0\0\0\0\0\x0e" + b"TIT2\0\0\0\x04\0\0\x03abc"
+    after = b"TAG" + b"t" * 125
+    (tmp_path / "in.mp3").write_bytes(before + (tmp_path / "in.mp3").read_bytes() + after)
+    recording = read_recording(tmp_path / "in.mp3")
+    write_like(recording, tmp_path / "out.mp3", recording.stored)
+    made = (tmp_path / "out.mp3").read_bytes()
+    assert made.startswith(before)
+    assert made.endswith(after)
+    assert read_recording(tmp_path / "out.mp3").num_samples == recording.num_samples == 44_100
+
+
+@pytest.mark.parametrize(("subtype", "rate"), [("VORBIS", 44_100), ("OPUS", 48_000)])
+def test_ogg_comments_and_cover_are_carried_over(tmp_path, subtype, rate):
+    soundfile.write(tmp_path / "plain.ogg", music(2, rate), rate, format="OGG", subtype=subtype)
+    picture = struct.pack(">II", 3, 9) + b"image/png" + bytes(20) + len(cover()).to_bytes(4, "big") + cover()
+    with av.open(str(tmp_path / "plain.ogg")) as old, av.open(str(tmp_path / "in.ogg"), "w") as file:
+        stream = file.add_stream_from_template(old.streams.audio[0])
+        told = {"TITLE": "Müll", "LABEL": "x y", "METADATA_BLOCK_PICTURE": base64.b64encode(picture).decode()}
+        stream.metadata.update(told)
+        for packet in old.demux(audio=0):
+            if packet.size:
+                packet.stream = stream
+                file.mux(packet)
+    recording = read_recording(tmp_path / "in.ogg")
+    assert recording.subtype == subtype
+    write_like(recording, tmp_path / "out.ogg", recording.stored)
+    assert read_recording(tmp_path / "out.ogg").stored.shape == recording.stored.shape == (2, rate)
+    with av.open(str(tmp_path / "out.ogg")) as file:
+        tags = {name.upper(): value for name, value in file.streams.audio[0].metadata.items()}
+        assert (tags["TITLE"], tags["LABEL"]) == ("Müll", "x y")
+        assert bytes(next(file.demux(video=0))) == cover()
+
+
+def test_the_same_samples_give_the_same_bytes(tmp_path):
+    soundfile.write(tmp_path / "in.wav", music(), RATE, subtype="FLOAT")
+    recording = read_recording(tmp_path / "in.wav")
+    write_like(recording, tmp_path / "one.wav", recording.stored)
+    assert b"PEAK" not in (tmp_path / "one.wav").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_cut_off_file_is_said_to_be(tmp_path, suffix):
+    soundfile.write(tmp_path / f"in{suffix}", music(), RATE, subtype="PCM_16")
+    data = (tmp_path / f"in{suffix}").read_bytes()
+    (tmp_path / f"in{suffix}").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InvalidAudio, match=r"cut off|that can be decoded"):
+        read_recording(tmp_path / f"in{suffix}")
