@@ -1,0 +1,93 @@
+"""What a user may ask of a restoration. Imports no torch."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from audiobuff_core.errors import InvalidConfig
+
+Preset = Literal["fast", "balanced", "best"]
+PRESETS: tuple[str, ...] = get_args(Preset)
+SOLVERS = ("euler", "midpoint", "heun")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreSettings:
+    """How to restore.
+
+    Attributes:
+        preset: `fast` takes half of the steps that the model recommends, `best` twice as many by midpoint.
+        steps: solver steps instead of the preset's.
+        solver: euler, midpoint or heun instead of the preset's.
+        tau: share of noise in the source, 0 to 1; None takes the model's own.
+        cfg: guidance scale of both side streams, neutral at 1.
+        cfg_structure: of the structure stream alone, beyond `cfg`; neutral at 1.
+        cfg_semantic: of the semantic stream alone, beyond `cfg`; neutral at 1.
+        seed: of the noise.
+        strength: 0 leaves everything as it is, 1 is the restored recording; between them latents are mixed.
+        keep_below_hz: the band below is the input's.
+        only_seconds: begin and end of the stretch to repair; every other sample stays.
+        channels: numbers from 1 of those to repair; None for all.
+        without: names of treatments to leave out.
+    """
+
+    preset: Preset = "balanced"
+    steps: int | None = None
+    solver: str | None = None
+    tau: float | None = None
+    cfg: float = 1.0
+    cfg_structure: float = 1.0
+    cfg_semantic: float = 1.0
+    seed: int = 1337
+    strength: float = 1.0
+    keep_below_hz: float | None = None
+    only_seconds: tuple[float, float] | None = None
+    channels: tuple[int, ...] | None = None
+    without: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            InvalidConfig: naming all that is wrong at once.
+        """
+        tau, keep = self.tau, self.keep_below_hz
+        checks = {
+            f"preset {self.preset!r} (expected {', '.join(PRESETS)})": self.preset in PRESETS,
+            f"steps {self.steps} (expected 1 to 1000)": self.steps is None or 1 <= self.steps <= 1000,
+            f"solver {self.solver!r} (expected {', '.join(SOLVERS)})": self.solver is None or self.solver in SOLVERS,
+            f"tau {tau} (expected 0 to 1)": tau is None or 0 <= tau <= 1,
+            f"cfg {self.scales} (expected 0 to 20 each)": all(0 <= scale <= 20 for scale in self.scales),
+            f"seed {self.seed} (expected 0 or more)": self.seed >= 0,
+            f"strength {self.strength} (expected 0 to 1)": 0 <= self.strength <= 1,
+            f"keep_below_hz {keep} (expected above 0)": keep is None or keep > 0,
+            f"only_seconds {self.only_seconds} (expected 0 <= begin < end)": _is_stretch(self.only_seconds),
+            f"channels {self.channels} (expected numbers from 1)": self.channels is None
+            or (len(self.channels) > 0 and min(self.channels) >= 1),
+        }
+        wrong = [problem for problem, holds in checks.items() if not holds]
+        if wrong:
+            raise InvalidConfig(f"Restoring with {'; '.join(wrong)}")
+
+    @property
+    def scales(self) -> tuple[float, float, float]:
+        """The guidance scales: both streams, structure, semantic."""
+        return self.cfg, self.cfg_structure, self.cfg_semantic
+
+    def steps_of(self, recommended: int) -> int:
+        """Solver steps, where the model recommends so many."""
+        if self.steps is not None:
+            return self.steps
+        return {"fast": max(1, recommended // 2), "balanced": recommended, "best": 2 * recommended}[self.preset]
+
+    @property
+    def method(self) -> str:
+        """The solver."""
+        return self.solver or ("midpoint" if self.preset == "best" else "euler")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, for a report."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+def _is_stretch(only: tuple[float, float] | None) -> bool:
+    return only is None or 0 <= only[0] < only[1]
