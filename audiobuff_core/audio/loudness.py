@@ -29,5 +29,9 @@ def level_gain(degraded: Waveform) -> float:
 
     It multiplies clean and damaged alike before encoding and is divided out after decoding.
     """
-    rms = float(np.sqrt(np.mean(np.square(degraded.samples, dtype=np.float64))))
+    return gain_of_rms(float(np.sqrt(np.mean(np.square(degraded.samples, dtype=np.float64)))))
+
+
+def gain_of_rms(rms: float) -> float:
+    """`level_gain` of a recording whose RMS is known."""
     return TARGET_RMS / max(rms, RMS_FLOOR)

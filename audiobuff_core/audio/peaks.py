@@ -52,7 +52,7 @@ def limit_peaks(samples: Samples, sample_rate: int, *, largest: float, largest_t
 
 
 def _oversampled(samples: Samples, threshold: float) -> list[tuple[int, Samples]]:
-    """Of each block with a sample above `threshold`: its first sample, and the largest magnitude around each of them."""
+    """Of each block with a sample above `threshold`: where it begins, and the largest magnitude around each sample."""
     found = []
     for first in range(0, samples.shape[1], _BLOCK_SAMPLES):
         block = samples[:, first : first + _BLOCK_SAMPLES]
