@@ -1,0 +1,33 @@
+"""All treatments, in the order that undoes damage from its end: what happened last is repaired first."""
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
+from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.errors import InvalidConfig
+from audiobuff_core.treatment.clipping import Declip
+from audiobuff_core.treatment.hum import Dehum
+from audiobuff_core.treatment.protocols import Repair, Treated, Treatment
+
+# Clipping before hum: a recorder cuts off music and hum together, and the flat tops are gone once hum is taken out.
+TREATMENTS: Mapping[str, Treatment] = MappingProxyType({one.name: one for one in (Declip(), Dehum())})
+
+
+def treat(waveform: Waveform, *, without: Collection[str] = ()) -> Treated:
+    """`waveform` after every treatment but those named in `without`, and all repairs in order of time.
+
+    Nothing found returns the very `waveform`. The result may exceed full scale, where peaks were rebuilt.
+
+    Raises:
+        InvalidConfig: `without` names no treatment.
+    """
+    unknown = sorted(set(without) - set(TREATMENTS))
+    if unknown:
+        raise InvalidConfig(f"Treatment {', '.join(unknown)}: expected any of {', '.join(TREATMENTS)}")
+    repairs: list[Repair] = []
+    for name, treatment in TREATMENTS.items():
+        if name not in without:
+            treated = treatment.treat(waveform)
+            waveform = treated.waveform
+            repairs += treated.repairs
+    return Treated(waveform, tuple(sorted(repairs, key=lambda repair: (repair.start_seconds, repair.kind))))

@@ -1,0 +1,163 @@
+"""Follow the mains frequency through a recording: one phase that all harmonics of a hum share.
+
+Hum is the only sound whose harmonics keep their places relative to one fundamental near 50 or 60 Hz *and* their
+complex amplitudes all the time. Its fundamental may drift, so it is followed in three steps: a comb over short
+spectra with the smoothest path through them, the common rotation between frames, and a correction of the phase
+against the mean amplitudes.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+MAINS_HZ = (50.0, 60.0)
+LARGEST_OFFSET_SHARE = 0.009
+STEP_HZ = 0.02
+SPECTRUM_SECONDS = 1.0
+HOP_SECONDS = 0.125
+DEMODULATION_SECONDS = 0.5
+NUM_COMB = 10
+MOST_PROMINENCE_DB = 40.0
+STEPS_PER_HOP = 2
+COST_OF_STEP_DB = 2.0
+NEIGHBOURS_HZ = (-6.0, -5.0, -4.0, -3.0, 3.0, 4.0, 5.0, 6.0)
+NUM_REFINEMENTS = 8
+SMOOTHING_FRAMES = 4.0
+
+
+def fundamental_path(samples: Real, sample_rate: int) -> tuple[Real, float]:
+    """The likeliest fundamental in Hz of every spectrum frame, and the mean prominence in dB of its comb."""
+    window = round(SPECTRUM_SECONDS * sample_rate)
+    views = np.lib.stride_tricks.sliding_window_view(samples, window)
+    frames: Real = views[:: round(HOP_SECONDS * sample_rate)] * np.hanning(window)
+    size = 1 << (4 * window).bit_length()
+    best: tuple[Real, float] = (np.zeros(len(frames)), -1.0)
+    scores_by_mains: list[list[Real]] = [[] for _ in MAINS_HZ]
+    for start in range(0, len(frames), 32):
+        spectra = 10.0 * np.log10(np.square(np.abs(np.fft.rfft(frames[start : start + 32], size))) + 1e-15)
+        for scores, mains_hz in zip(scores_by_mains, MAINS_HZ, strict=True):
+            scores.append(_comb_scores(spectra, _candidates(mains_hz), sample_rate / size))
+    for scores, mains_hz in zip(scores_by_mains, MAINS_HZ, strict=True):
+        path, mean_db = _best_path(np.concatenate(scores))
+        if mean_db > best[1]:
+            best = (_candidates(mains_hz)[path], mean_db)
+    return best
+
+
+def _candidates(mains_hz: float) -> Real:
+    width = round(LARGEST_OFFSET_SHARE * mains_hz / STEP_HZ)
+    return np.asarray(mains_hz + STEP_HZ * np.arange(-width, width + 1), dtype=np.float64)
+
+
+def _comb_scores(spectra_db: Real, candidates: Real, bin_hz: float) -> Real:
+    """Prominence of the comb of every candidate, mean over harmonics in dB, shape [frames, candidates]."""
+    scores = np.zeros((len(spectra_db), len(candidates)))
+    for harmonic in range(1, NUM_COMB + 1):
+        hertz = harmonic * candidates
+        peak = spectra_db[:, np.round(hertz / bin_hz).astype(np.int64)]
+        center = hertz[len(hertz) // 2]
+        around = spectra_db[:, np.round((center + np.asarray(NEIGHBOURS_HZ)) / bin_hz).astype(np.int64)]
+        scores += np.clip(peak - np.median(around, axis=1, keepdims=True), 0.0, MOST_PROMINENCE_DB)
+    return scores / NUM_COMB
+
+
+def _best_path(scores: Real) -> tuple[NDArray[np.int64], float]:
+    """The path of the highest sum of scores (Viterbi), which moves `STEPS_PER_HOP` candidates a frame at most."""
+    num_frames, num_states = scores.shape
+    total = scores[0].copy()
+    came_from = np.zeros((num_frames, num_states), dtype=np.int64)
+    moves = np.arange(-STEPS_PER_HOP, STEPS_PER_HOP + 1)
+    cost = COST_OF_STEP_DB / NUM_COMB * np.abs(moves)
+    states = np.arange(num_states)
+    for frame in range(1, num_frames):
+        padded = np.pad(total, STEPS_PER_HOP, constant_values=-np.inf)
+        options = np.stack([padded[move + STEPS_PER_HOP : move + STEPS_PER_HOP + num_states] for move in moves])
+        options -= cost[:, None]
+        chosen = options.argmax(axis=0)
+        came_from[frame] = states + moves[chosen]
+        total = options[chosen, states] + scores[frame]
+    path = np.zeros(num_frames, dtype=np.int64)
+    path[-1] = total.argmax()
+    for frame in range(num_frames - 1, 0, -1):
+        path[frame - 1] = came_from[frame, path[frame]]
+    return path, float(scores[np.arange(num_frames), path].mean())
+
+
+def phase_of_path(fundamental_hz: Real, num_samples: int, sample_rate: int) -> Real:
+    """The phase in radians of every sample, for fundamentals at the centres of the spectrum frames."""
+    centers = (SPECTRUM_SECONDS / 2 + HOP_SECONDS * np.arange(len(fundamental_hz))) * sample_rate
+    smooth = smoothed(fundamental_hz, SMOOTHING_FRAMES)
+    hertz = np.interp(np.arange(num_samples), centers, smooth)
+    return np.asarray(2.0 * np.pi * np.cumsum(hertz) / sample_rate)
+
+
+def smoothed(values: Real, frames: float) -> Real:
+    """`values` [frames, ...] under a Gaussian of standard deviation `frames`, the ends held."""
+    from scipy.ndimage import gaussian_filter1d
+
+    return np.asarray(gaussian_filter1d(values, frames, axis=0, mode="nearest"))
+
+
+def demodulated(samples: Real, phase: Real, num_harmonics: int, sample_rate: int) -> Complex:
+    """Complex amplitude of every harmonic in every frame, shape [frames, harmonics]; harmonic k is column k - 1.
+
+    A real tone `2 Re(c e^{jk phase})` gives `c`.
+    """
+    window_samples = round(DEMODULATION_SECONDS * sample_rate)
+    hop = round(HOP_SECONDS * sample_rate)
+    window = np.hanning(window_samples + 2)[1:-1]
+    window /= window.sum()
+    turn = np.exp(-1j * phase)
+    carrier = samples.astype(np.complex128)
+    columns = []
+    for _ in range(num_harmonics):
+        carrier *= turn
+        columns.append(np.lib.stride_tricks.sliding_window_view(carrier, window_samples)[::hop] @ window)
+    return np.stack(columns, axis=1)
+
+
+def steady_amplitudes(amplitudes: Complex) -> Complex:
+    """The amplitude that each column of [frames, harmonics] keeps coming back to, whatever else sounds: a robust mean.
+
+    Iterated weights 1 / (squared deviation + a little), from the medians of the parts on (a Cauchy location estimate).
+    """
+    center = np.median(amplitudes.real, axis=0) + 1j * np.median(amplitudes.imag, axis=0)
+    for _ in range(10):
+        spread = np.square(np.abs(amplitudes - center))
+        weights = 1.0 / (spread + 0.003 * np.square(np.abs(center)) + 1e-14)
+        center = (weights * amplitudes).sum(axis=0) / weights.sum(axis=0)
+    return np.asarray(center)
+
+
+def common_phase(amplitudes: Complex) -> Real:
+    """By how many radians the fundamental runs ahead in every frame, seen by all harmonics together, shape [frames]."""
+    num_harmonics = amplitudes.shape[1]
+    orders = np.arange(1, num_harmonics + 1)
+    turned = _common_rotation(amplitudes, orders)
+    for refinement in range(NUM_REFINEMENTS):
+        # Low harmonics first: a wrong phase turns the high ones round and round.
+        used = slice(0, max(3, num_harmonics * (refinement + 1) // NUM_REFINEMENTS))
+        aligned = amplitudes[:, used] * np.exp(-1j * orders[used] * turned[:, None])
+        center = steady_amplitudes(aligned)
+        deviation = np.square(np.abs(aligned - center))
+        floor = np.median(deviation, axis=0) + 0.01 * np.square(np.abs(center)) + 1e-14
+        weights = 1.0 / (deviation + floor)
+        slope = (weights * orders[used] * (aligned * center.conj()).imag).sum(axis=1)
+        curvature = (weights * np.square(orders[used]) * np.square(np.abs(center))).sum(axis=1)
+        top = smoothed(slope, SMOOTHING_FRAMES / 2)
+        bottom = smoothed(curvature, SMOOTHING_FRAMES / 2)
+        turned = turned + np.clip(top / (bottom + 1e-12), -0.5, 0.5)
+    return np.asarray(turned)
+
+
+def _common_rotation(amplitudes: Complex, orders: NDArray[np.int64]) -> Real:
+    """The phase that the rotation from frame to frame adds up to; what all harmonics turn by alike counts."""
+    steps = np.linspace(-0.25, 0.25, 101)
+    products = amplitudes[1:] * amplitudes[:-1].conj()
+    products /= np.abs(products) + np.median(np.abs(products), axis=0) + 1e-20
+    agreement = (products[:, None, :] * np.exp(-1j * steps[:, None] * orders)).real.sum(axis=2)
+    agreement = smoothed(agreement, SMOOTHING_FRAMES / 2)
+    rotation = steps[agreement.argmax(axis=1)]
+    return np.concatenate([[0.0], np.cumsum(rotation)])

@@ -1,0 +1,67 @@
+"""What a treatment is: detect, verify, treat the samples concerned and say so; or leave the recording alone."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiobuff_core.audio.waveform import Waveform
+
+FLOOR_DB = -200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One place that was changed.
+
+    Attributes:
+        kind: name of the treatment.
+        start_seconds: of the first changed sample.
+        end_seconds: after the last one.
+        channels: the changed ones, from 0.
+        size_db: RMS of the change inside the place, in dB of full scale.
+        confidence: 0 to 1, how sure the verification was; not a calibrated probability.
+    """
+
+    kind: str
+    start_seconds: float
+    end_seconds: float
+    channels: tuple[int, ...]
+    size_db: float
+    confidence: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a report in JSON."""
+        return asdict(self) | {"channels": list(self.channels)}
+
+
+@dataclass(frozen=True, slots=True)
+class Treated:
+    """A recording after a treatment and the list of what was changed, in order of time.
+
+    Without repairs `waveform` is the very object that came in, with them every sample outside of the repairs'
+    places and channels is bit for bit that of the input.
+    """
+
+    waveform: Waveform
+    repairs: tuple[Repair, ...] = ()
+
+
+class Treatment(Protocol):
+    """Repairs one kind of fault, or returns its input. The same input always gives the same output."""
+
+    @property
+    def name(self) -> str:
+        """The kind of its repairs; also what it is switched off by."""
+        ...
+
+    def treat(self, waveform: Waveform) -> Treated:
+        """`waveform` repaired: the same rate, channels and number of samples; may exceed full scale."""
+        ...
+
+
+def change_db(before: NDArray[np.floating], after: NDArray[np.floating]) -> float:
+    """RMS of `after` - `before` in dB of full scale, at least -200 dB."""
+    power = float(np.mean(np.square(after.astype(np.float64) - before)))
+    return max(FLOOR_DB, 10.0 * float(np.log10(power + 1e-30)))

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from sounds_to_treat import RATE, drums, plucked, square_waves, waveform
+
+from audiobuff_core.degradation.faults import hum
+from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
+from audiobuff_core.treatment.hum import Dehum
+
+STEADY = {
+    "mains_hz": 50, "offset_share": 0.001, "drift_share": 0.0, "drift_hz": 0.1, "num_harmonics": 8, "level_dbfs": -26.0,
+}  # fmt: skip
+
+
+def hummed(clean, **changed):
+    return hum.apply(clean[None], RATE, STEADY | changed, np.random.default_rng(7))[0]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{}, {"mains_hz": 60}, {"drift_share": 0.002, "drift_hz": 0.2}, {"drift_share": 0.001, "level_dbfs": -40.0}],
+    ids=["50 Hz", "60 Hz", "drifting", "faint and drifting"],
+)
+def test_hum_is_taken_out(fault):
+    clean = plucked()
+    damaged = hummed(clean, **fault)
+    treated = Dehum().treat(waveform(damaged))
+    assert si_sdr_db(clean, treated.waveform.samples[0].astype(np.float64)) > si_sdr_db(clean, damaged) + 12.0
+    (repair,) = treated.repairs
+    assert (repair.kind, repair.start_seconds, repair.channels) == ("hum", 0.0, (0,))
+    assert repair.end_seconds == pytest.approx(6.0)
+    hum_db = 10 * np.log10(np.mean(np.square(damaged - clean)))
+    assert repair.size_db == pytest.approx(hum_db, abs=0.5)
+    assert 0.5 < repair.confidence <= 1.0
+
+
+@pytest.mark.parametrize("sound", [plucked, square_waves, drums])
+def test_music_without_hum_comes_back_as_the_same_object(sound):
+    given = waveform(sound())
+    treated = Dehum().treat(given)
+    assert treated.waveform is given
+    assert treated.repairs == ()
+
+
+def test_tone_at_the_mains_frequency_that_pauses_is_music():
+    seconds = np.arange(6 * RATE) / RATE
+    tone = sum(0.1 / k * np.sin(2 * np.pi * 50.0 * k * seconds) for k in range(1, 9))
+    tone[(seconds % 2.0) > 1.2] = 0.0
+    given = waveform(tone + plucked())
+    assert Dehum().treat(given).waveform is given
+
+
+def test_only_the_channel_that_hums_is_changed():
+    left, right = plucked(), plucked(seed=4)
+    treated = Dehum().treat(waveform(left, hummed(right)))
+    assert np.array_equal(treated.waveform.samples[0], left.astype(np.float32))
+    assert {repair.channels for repair in treated.repairs} == {(1,)}
+    assert si_sdr_db(right, treated.waveform.samples[1].astype(np.float64)) > 20.0
+
+
+def test_hum_of_a_long_recording_is_followed_over_blocks_without_a_seam():
+    clean = np.tile(plucked(10.0), 7)
+    damaged = hummed(clean, drift_share=0.0015, drift_hz=0.03)
+    treated = Dehum().treat(waveform(damaged)).waveform.samples[0]
+    left = np.square(treated - clean).reshape(-1, RATE).mean(axis=1)
+    assert 10 * np.log10(left.max() / np.mean(np.square(damaged - clean))) < -12.0
+
+
+@pytest.mark.parametrize("rate", [8000, 96_000])
+def test_any_rate(rate):
+    clean = plucked(3.0, rate=rate)
+    damaged = hum.apply(clean[None], rate, STEADY, np.random.default_rng(7))[0]
+    treated = Dehum().treat(waveform(damaged, rate=rate))
+    assert si_sdr_db(clean, treated.waveform.samples[0].astype(np.float64)) > si_sdr_db(clean, damaged) + 10.0
+
+
+@pytest.mark.parametrize("num_samples", [1, 100, RATE])
+def test_too_short_to_tell(num_samples):
+    given = waveform(np.full(num_samples, 0.1))
+    assert Dehum().treat(given).waveform is given
