@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from audiobuff_core.models.block import DiTBlock
 from audiobuff_core.models.conditioning import Tokens
@@ -92,12 +93,17 @@ class GatedHead(nn.Module):
 
 
 class Backbone(nn.Module):
-    """DiT (Peebles & Xie 2023): blocks on the target's frames, fused with the side streams, and the gated head."""
+    """DiT (Peebles & Xie 2023): blocks on the target's frames, fused with the side streams, and the gated head.
+
+    Attributes:
+        gradient_checkpointing: whether the backward pass computes the blocks' insides again instead of keeping them.
+    """
 
     def __init__(self, config: BackboneConfig) -> None:
         """Make the network of these sizes."""
         super().__init__()
         self.config = config
+        self.gradient_checkpointing = False
         self.head_dim = config.d_model // config.n_heads
         kernel = config.kernel_frames
         self.embed_step = StepEmbedding(config.d_model)
@@ -126,6 +132,19 @@ class Backbone(nn.Module):
         both = torch.cat([x_t, damaged], dim=-1) * valid[..., None]
         stream = self.proj_in(both.transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
-            stream = block(stream, embedding, angles, valid, structure, semantic)
+            stream = self._through(block, stream, embedding, angles, valid, structure, semantic)
         (last,) = self.modulation_out(embedding)
         return self.head(modulate(self.norm_out(stream), last), x_t, damaged)  # type: ignore[no-any-return]
+
+    def compile_blocks(self) -> None:
+        """Compile every block in place; they share their code, so it is compiled once for each kind of input."""
+        for block in self.blocks:
+            block.compile(dynamic=True)
+
+    def _through(self, block: nn.Module, *inputs: Tensor | Tokens) -> Tensor:
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            # There is no dropout: nothing random would have to be drawn again.
+            kept: Tensor = checkpoint(block, *inputs, use_reentrant=False, preserve_rng_state=False)
+            return kept
+        stream: Tensor = block(*inputs)
+        return stream

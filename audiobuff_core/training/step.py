@@ -34,8 +34,11 @@ class TrainingStep:
     """Takes optimiser steps; what moves is in `state`."""
 
     def __init__(self, config: TrainingConfig, state: TrainingState, ranks: Ranks) -> None:
-        """Wrap the network for the exchange between ranks, where there are several."""
+        """Compile the network if asked to, and wrap it for the exchange between ranks, where there are several."""
         self.config, self.state, self.ranks = config, state, ranks
+        state.model.vfn.gradient_checkpointing = config.gradient_checkpointing
+        if config.compile:
+            state.model.vfn.compile_blocks()
         self.network: nn.Module = state.model
         if torch.distributed.is_initialized():
             self.network = DistributedDataParallel(state.model)
