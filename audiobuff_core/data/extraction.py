@@ -15,7 +15,7 @@ from audiobuff_core.seeding import digest
 if TYPE_CHECKING:
     from audiobuff_core.codecs.protocols import Codec, FeatureEncoder
 
-CODE_VERSION: Final = "1"
+CODE_VERSION: Final = "2"
 
 Stream = Literal["target", "structure", "semantic"]
 STREAMS: Final[tuple[Stream, ...]] = ("target", "structure", "semantic")
@@ -33,6 +33,8 @@ def damaged_record(track_id: str, variant: int) -> str:
 
 def extract_shard(root: str, shard: str, stream: Stream, *, encoders: EncoderChoice) -> LatentGroup:
     """The latents of `shard` by the chosen encoder of `stream`, sealed; made only if they are not there and whole.
+
+    A run that was killed goes on after the last recording that it finished.
 
     `target` has the clean and the damaged audio of each item, the side streams the damaged one, all times the item's
     gain. The place is `latents/<stream>/<encoder key>/<content key>`, so other inputs or encoders never overwrite.
@@ -53,10 +55,14 @@ def extract_shard(root: str, shard: str, stream: Stream, *, encoders: EncoderCho
         group = None  # nothing there, or the rest of a run that was cut off: written anew below
     if group is not None and group.inputs == inputs:
         return group
-    items = track(degraded.items, f"Encoding {stream} of {shard}")
+    names = [name for item in degraded.items for name in _names(item, stream)]
+    kept = store.kept_records(path, names, inputs=inputs, encoder=encoder.identity)
+    missing = [item for item in degraded.items if not kept.issuperset(_names(item, stream))]
+    items = track(missing, f"Encoding {stream} of {shard}")
     return store.write_group(
         path,
         (record for item in items for record in _records(item, stream, encoder)),
+        kept=kept,
         encoder=encoder.identity,
         rate=encoder.frame_rate,
         dim=_dim(encoder),
@@ -102,6 +108,11 @@ def _place(degraded: DegradedShard, stream: Stream, encoder: "Codec | FeatureEnc
     """Path in the store, and the digest of all that the group is made from."""
     inputs = digest(CODE_VERSION, stream, degraded.digest, encoder.identity.as_dict())
     return join("latents", stream, encoder.identity.key, inputs[:16]), inputs
+
+
+def _names(item: DegradedItem, stream: Stream) -> list[str]:
+    names = [damaged_record(item.track_id, item.variant)]
+    return [*names, clean_record(item.track_id, item.variant)] if stream == "target" else names
 
 
 def _records(item: DegradedItem, stream: Stream, encoder: "Codec | FeatureEncoder") -> Iterator[LatentRecord]:

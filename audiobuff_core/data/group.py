@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from audiobuff_core.codecs.frames import FrameSequence
+
+MANIFEST: Final = "manifest.json"
 
 Stored = NDArray[np.generic]
 
@@ -37,12 +39,16 @@ class LatentRecord:
 
 @dataclass(frozen=True, slots=True)
 class RecordPlace:
-    """Where a record lies: its rows are channel after channel from `first_row`; `start_seconds` is its frame 0."""
+    """Where a record lies: its rows are channel after channel from `first_row`; `start_seconds` is its frame 0.
+
+    `gains` are what the encoder multiplied each channel by: without them a codec could not give back the level.
+    """
 
     first_row: int
     num_frames: int
     channels: int
     start_seconds: Fraction
+    gains: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +91,14 @@ class LatentGroup:
         """
         return self._place(record_id).num_frames
 
+    def start_of(self, record_id: str) -> Fraction:
+        """Seconds from the track's first sample to frame 0 of a record.
+
+        Raises:
+            DataMissing: the group has no such record.
+        """
+        return self._place(record_id).start_seconds
+
     def statistics_of(self, record_ids: Iterable[str]) -> ChannelStatistics:
         """Sums over the valid frames of some records.
 
@@ -116,7 +130,7 @@ class LatentGroup:
         return self._rows("values", first_row, num_frames)
 
     def record(self, record_id: str, from_stored: "Callable[[Stored], Tensor] | None" = None) -> "FrameSequence":
-        """A whole record with its clock, decoded by `from_stored` (floats need none).
+        """A whole record with its clock and gains, decoded by `from_stored` (floats need none).
 
         Raises:
             DataMissing: the group has no such record.
@@ -139,7 +153,8 @@ class LatentGroup:
                 f"expected the from_stored of {self.encoder.name}"
             )
         shaped = values.reshape(place.channels, place.num_frames, self.dim)
-        return FrameSequence(shaped, self.rate, place.start_seconds, torch.from_numpy(valid))
+        gains = None if place.gains is None else torch.tensor(place.gains)
+        return FrameSequence(shaped, self.rate, place.start_seconds, torch.from_numpy(valid), gains)
 
     def _place(self, record_id: str) -> RecordPlace:
         if record_id not in self._places:

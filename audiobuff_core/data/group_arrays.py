@@ -1,22 +1,25 @@
-"""The Zarr arrays of a latent group, read through one memory of bounded size."""
+"""The Zarr arrays of a latent group, read in blocks that are remembered.
 
-from collections import OrderedDict
+A single small read costs Zarr milliseconds, and a training reads a few seconds of a record at a time. So a read takes
+the block of about 1 MiB around it, minutes of codes, and what falls into it later comes from memory.
+"""
+
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audiobuff_core.data.block_cache import BlockCache
 from audiobuff_core.files import is_local, local_path
 
 if TYPE_CHECKING:
     import zarr
 
-CACHE_BYTES: Final = 1 << 30
-# An array of more than this is read slice by slice: it would push everything else out.
-LARGEST_CACHED_BYTES: Final = CACHE_BYTES // 4
+BLOCK_BYTES: Final = 1 << 20
 
-_cached: OrderedDict[tuple[str, str, str], NDArray[np.generic]] = OrderedDict()
+blocks: Final = BlockCache()
 
 
 def zarr_store(url: str, *, read_only: bool) -> Any:  # noqa: ANN401 - zarr's own type
@@ -36,34 +39,42 @@ class GroupArrays:
     digest: str
 
     def rows(self, name: str, first_row: int, num_rows: int) -> NDArray[np.generic]:
-        """Rows of array `name`, read-only; small arrays are kept whole in memory for the next call."""
-        whole = self._remembered(name)
-        if whole is None:
-            array = self._array(name)
-            if array.nbytes > LARGEST_CACHED_BYTES:
-                return np.asarray(array[first_row : first_row + num_rows])
-            whole = self._remember(name, np.asarray(array[:]))
-        return whole[first_row : first_row + num_rows]
+        """Rows of array `name`, read-only."""
+        array = _opened(self.url, self.digest, name)
+        block_rows = _block_rows(array)
+        end = min(first_row + num_rows, array.shape[0])
+        first_block = first_row // block_rows
+        parts = [
+            self._block(name, array, block)[max(0, first_row - block * block_rows) : end - block * block_rows]
+            for block in range(first_block, max(first_block, (end - 1) // block_rows) + 1)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        joined = np.concatenate(parts)
+        joined.flags.writeable = False
+        return joined
 
     def whole(self, name: str) -> NDArray[np.generic]:
         """Array `name` from storage, not remembered."""
-        return np.asarray(self._array(name)[:])
+        return np.asarray(_opened(self.url, self.digest, name)[:])
 
-    def _array(self, name: str) -> "zarr.Array[Any]":
-        import zarr
+    def _block(self, name: str, array: "zarr.Array[Any]", block: int) -> NDArray[np.generic]:
+        rows = _block_rows(array)
+        return blocks.get(
+            (self.url, self.digest, name, block), lambda: np.asarray(array[block * rows : (block + 1) * rows])
+        )
 
-        return zarr.open_array(zarr_store(self.url, read_only=True), path=name, mode="r")
 
-    def _remembered(self, name: str) -> NDArray[np.generic] | None:
-        key = (self.url, self.digest, name)
-        if key not in _cached:
-            return None
-        _cached.move_to_end(key)
-        return _cached[key]
+def _block_rows(array: "zarr.Array[Any]") -> int:
+    """Whole chunks, of about `BLOCK_BYTES` together."""
+    row_bytes = array.dtype.itemsize * int(np.prod(array.shape[1:], dtype=np.int64))
+    chunk_rows = int(array.chunks[0])
+    return max(1, BLOCK_BYTES // (max(1, row_bytes) * chunk_rows)) * chunk_rows
 
-    def _remember(self, name: str, values: NDArray[np.generic]) -> NDArray[np.generic]:
-        values.flags.writeable = False
-        _cached[self.url, self.digest, name] = values
-        while sum(kept.nbytes for kept in _cached.values()) > CACHE_BYTES:
-            _cached.popitem(last=False)
-        return values
+
+@lru_cache(maxsize=1024)
+def _opened(url: str, digest: str, name: str) -> "zarr.Array[Any]":
+    """The array; `digest` keeps those of a group that was replaced apart."""
+    import zarr
+
+    return zarr.open_array(zarr_store(url, read_only=True), path=name, mode="r")

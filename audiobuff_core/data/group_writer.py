@@ -1,134 +1,177 @@
-"""Writing the arrays of a latent group: each Zarr shard once, in bounded memory."""
+"""Writing a latent group: record by record, then packed into a few large objects."""
 
 import hashlib
+import re
+from collections.abc import Collection
 from fractions import Fraction
 from typing import Any, Final
 
+import fsspec
 import numpy as np
 from numpy.typing import NDArray
 
-from audiobuff_core.data.group import LatentRecord, RecordPlace
+from audiobuff_core.data.group import MANIFEST, LatentRecord, RecordPlace
 from audiobuff_core.data.group_arrays import zarr_store
 from audiobuff_core.data.statistics import ChannelStatistics
-from audiobuff_core.errors import InvalidAudio, StoreMismatch
+from audiobuff_core.data.unsealed import FOLDER, StoredRecord, UnsealedRecords
+from audiobuff_core.errors import StoreMismatch
 
-ROWS_A_CHUNK: Final = 256
-ROWS_A_SHARD: Final = 64 * ROWS_A_CHUNK  # one object for three minutes of the built-in codec
+CHUNK_BYTES: Final = 1 << 17
+ROWS_A_CHUNK: Final = 256  # at least: three seconds of the codecs
+ROWS_A_SHARD: Final = 64 * ROWS_A_CHUNK  # at least
+NUM_SHARDS: Final = 10  # at most: with all the rest, a group is 23 objects
 
 
 class GroupWriter:
-    """Takes records one by one; `finish` flags them as written once their data is there."""
+    """Takes records one by one; `finish` packs them and flags them as written once their data is there.
 
-    def __init__(self, url: str, *, rate: Fraction, dim: int) -> None:
-        import zarr
+    What was added is there after a kill, too, for a writer with the same `inputs` that wants it.
+    """
 
-        self._group: Any = zarr.create_group(zarr_store(url, read_only=False))
-        self._rate, self._dim = rate, dim
+    def __init__(self, url: str, *, rate: Fraction, dim: int, inputs: Any, kept: Collection[str] = ()) -> None:  # noqa: ANN401 - any JSON
+        """Clear what is at `url` but the unsealed records called `kept`.
+
+        Raises:
+            StoreMismatch: a kept record differs from `rate` or `dim`.
+        """
+        self._url, self._rate, self._dim = url, rate, dim
         self._sha = hashlib.sha256()
-        self._values: Any = None
-        self._valid: Any = None
-        self._pending: list[tuple[NDArray[np.generic], NDArray[np.bool_]]] = []
-        self._num_pending = 0
-        self._num_flushed = 0
+        self._num_rows: dict[str, int] = {}
+        self._added: set[str] = set()
+        self._stored_kind: tuple[np.dtype[Any], int] | None = None
+        self._unsealed = UnsealedRecords(url)
         self.places: dict[str, RecordPlace] = {}
         self.sums: list[ChannelStatistics] = []
+        _clear(url)
+        self._unsealed.begin(inputs, kept)
+        for record in self._unsealed.read(sorted(self._unsealed.present(kept, inputs))):
+            self._note(record)
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 of all that was added, in its order."""
+        """SHA-256 of all that was packed: the same records have the same, in whatever order they were added."""
         return self._sha.hexdigest()
 
     @property
     def stored_dtype(self) -> str:
         """The type of the values on disk."""
-        return str(self._values.dtype)
+        return str(self._kind[0])
+
+    @property
+    def _kind(self) -> tuple[np.dtype[Any], int]:
+        return self._stored_kind or (np.dtype(np.float16), self._dim)
 
     def add(self, record: LatentRecord) -> None:
-        """Append one record.
+        """Write one record, over what a run before left of it.
 
         Raises:
             StoreMismatch: its rate, width or type differs from the group's, or its name is taken.
             InvalidAudio: a latent is not finite.
         """
-        frames, stored = record.frames, record.stored
-        channels, num_frames = int(frames.values.shape[0]), frames.num_frames
-        self._check(record)
-        if self._values is None:
-            self._create(stored.shape[2], stored.dtype)
-        start = frames.start
-        place = RecordPlace(self._num_flushed + self._num_pending, num_frames, channels, Fraction(start))
-        valid = frames.mask.numpy()
-        self._sha.update(
-            f"{record.record_id}:{num_frames}:{channels}:{start}:{stored.dtype}:{stored.shape[2]};".encode()
-        )
-        self._sha.update(np.ascontiguousarray(stored).tobytes() + valid.tobytes())
-        self.places[record.record_id] = place
-        self.sums.append(ChannelStatistics.of(frames.values.numpy()[:, valid].reshape(-1, self._dim)))
-        self._pending.append((stored.reshape(channels * num_frames, -1), np.tile(valid, channels)))
-        self._num_pending += channels * num_frames
-        if self._num_pending >= ROWS_A_SHARD:
-            self._flush(self._num_pending // ROWS_A_SHARD * ROWS_A_SHARD)
-
-    def finish(self) -> ChannelStatistics:
-        """Write what is pending, the sums of each record, and at last the flags; returns the sums over all."""
-        if self._values is None:
-            self._create(self._dim, np.dtype(np.float16))
-        self._flush(self._num_pending)
-        empty = ChannelStatistics.of(np.zeros((0, self._dim), np.float32))
-        counts = np.array([part.count for part in self.sums], np.int64)
-        sums = np.array([[part.total, part.squares] for part in self.sums], np.float64).reshape(-1, 2, self._dim)
-        self._group.create_array("record_counts", data=counts, chunks=(max(1, len(counts)),))
-        self._group.create_array("record_sums", data=sums, chunks=(max(1, len(sums)), 2, self._dim))
-        offsets = np.array([place.first_row for place in self.places.values()] + [self._num_flushed], np.int64)
-        self._group.create_array("offsets", data=offsets, chunks=offsets.shape)
-        written = np.ones(len(self.places), np.bool_)
-        self._group.create_array("written", data=written, chunks=(max(1, len(written)),), fill_value=False)
-        return ChannelStatistics.merged([empty, *self.sums])
-
-    def _check(self, record: LatentRecord) -> None:
-        frames, stored = record.frames, record.stored
-        if record.record_id in self.places:
+        if record.record_id in self._added:
             raise StoreMismatch(f"Record {record.record_id} was added twice: expected unique names")
-        if frames.rate != self._rate or frames.dim != self._dim:
+        if record.stored.ndim != 3 or record.stored.shape[:2] != tuple(record.frames.values.shape[:2]):
             raise StoreMismatch(
-                f"Record {record.record_id} has {frames.rate} frames a second of width {frames.dim}: "
+                f"Record {record.record_id} is stored as {record.stored.dtype}{list(record.stored.shape)}: expected "
+                f"{list(record.frames.values.shape[:2])} rows"
+            )
+        stored = StoredRecord.of(record)
+        self._note(stored)
+        self._unsealed.add(stored)
+        self._added.add(record.record_id)
+
+    def _note(self, record: StoredRecord) -> None:
+        if (record.rate, record.dim) != (self._rate, self._dim):
+            raise StoreMismatch(
+                f"Record {record.record_id} has {record.rate} frames a second of width {record.dim}: "
                 f"this group has {self._rate} of {self._dim}; give each encoder a group of its own"
             )
-        same = self._values is None or (
-            stored.dtype == self._values.dtype and stored.shape[2:] == self._values.shape[1:]
-        )
-        if stored.shape[:2] != tuple(frames.values.shape[:2]) or stored.ndim != 3 or not same:
+        kind = (record.stored.dtype, record.stored.shape[2])
+        if self._stored_kind not in (None, kind):
             raise StoreMismatch(
-                f"Record {record.record_id} is stored as {stored.dtype}{list(stored.shape)}: expected "
-                f"{list(frames.values.shape[:2])} rows of the type and width of the records before"
+                f"Record {record.record_id} is stored as {kind[0]} of width {kind[1]}: expected {self._kind[0]} of "
+                f"{self._kind[1]}, the type and width of the records before"
             )
-        if np.issubdtype(stored.dtype, np.floating) and not np.isfinite(stored).all():
-            raise InvalidAudio(
-                f"Latents of {record.record_id} are not finite as {stored.dtype}: the encoder can't take this track; "
-                "look at its level, or leave it out"
-            )
+        self._stored_kind = kind
+        self._num_rows[record.record_id] = record.stored.shape[0] * record.stored.shape[1]
 
-    def _create(self, stored_dim: int, dtype: np.dtype[Any]) -> None:
-        self._values = self._group.create_array(
+    def finish(self) -> ChannelStatistics:
+        """Pack all records by name, the flags last; returns the sums over all."""
+        import zarr
+
+        group: Any = zarr.create_group(zarr_store(self._url, read_only=False))
+        self._pack(group)
+        counts = np.array([part.count for part in self.sums], np.int64)
+        sums = np.array([[part.total, part.squares] for part in self.sums], np.float64).reshape(-1, 2, self._dim)
+        group.create_array("record_counts", data=counts, chunks=(max(1, len(counts)),))
+        group.create_array("record_sums", data=sums, chunks=(max(1, len(sums)), 2, self._dim))
+        offsets = np.array([*(place.first_row for place in self.places.values()), sum(self._num_rows.values())])
+        group.create_array("offsets", data=offsets.astype(np.int64), chunks=offsets.shape)
+        written = np.ones(len(self.places), np.bool_)
+        group.create_array("written", data=written, chunks=(max(1, len(written)),), fill_value=False)
+        empty = ChannelStatistics.of(np.zeros((0, self._dim), np.float32))
+        return ChannelStatistics.merged([empty, *self.sums])
+
+    def discard_unsealed(self) -> None:
+        """Remove the records one by one, as the sealed group has them all."""
+        self._unsealed.remove()
+
+    def _pack(self, group: Any) -> None:  # noqa: ANN401 - zarr's own type
+        """Each Zarr shard is written once, and no more than one and a record are in memory."""
+        values = self._create_values(group)
+        rows_a_shard, flushed, num_rows = values.shards[0], 0, 0
+        pending: list[NDArray[np.generic]] = []
+        flags: list[NDArray[np.bool_]] = []
+        for record in self._unsealed.read(sorted(self._num_rows, key=_natural)):
+            self._hash(record)
+            channels, num_frames, width = record.stored.shape
+            gains = None if record.gains is None else tuple(record.gains)
+            self.places[record.record_id] = RecordPlace(num_rows, num_frames, channels, record.start, gains)
+            self.sums.append(record.sums)
+            pending.append(record.stored.reshape(-1, width))
+            flags.append(np.tile(record.valid, channels))
+            num_rows += channels * num_frames
+            whole = num_rows // rows_a_shard * rows_a_shard
+            if whole > flushed or num_rows == values.shape[0]:
+                rows, end = np.concatenate(pending), num_rows if num_rows == values.shape[0] else whole
+                values[flushed:end] = rows[: end - flushed]
+                pending, flushed = [rows[end - flushed :]], end
+        valid = np.concatenate([np.zeros(0, np.bool_), *flags])
+        group.create_array("valid", data=valid, chunks=(max(1, num_rows),))
+
+    def _hash(self, record: StoredRecord) -> None:
+        facts = (*record.stored.shape, record.stored.dtype, record.start, record.gains)
+        self._sha.update(f"{record.record_id}:{':'.join(map(str, facts))};".encode())
+        self._sha.update(np.ascontiguousarray(record.stored).tobytes() + record.valid.tobytes())
+
+    def _create_values(self, group: Any) -> Any:  # noqa: ANN401 - zarr's own types
+        dtype, width = self._kind
+        num_rows = sum(self._num_rows.values())
+        rows_a_chunk = max(ROWS_A_CHUNK, 1 << max(1, CHUNK_BYTES // (dtype.itemsize * width)).bit_length() - 1)
+        rows_a_shard = max(ROWS_A_SHARD, -(-num_rows // NUM_SHARDS))
+        rows_a_shard = -(-rows_a_shard // rows_a_chunk) * rows_a_chunk
+        return group.create_array(
             "values",
-            shape=(0, stored_dim),
+            shape=(num_rows, width),
             dtype=dtype,
-            chunks=(ROWS_A_CHUNK, stored_dim),
-            shards=(ROWS_A_SHARD, stored_dim),
-        )
-        self._valid = self._group.create_array(
-            "valid", shape=(0,), dtype=np.bool_, chunks=(ROWS_A_CHUNK * 16,), shards=(ROWS_A_SHARD * 16,)
+            chunks=(rows_a_chunk, width),
+            shards=(rows_a_shard, width),
         )
 
-    def _flush(self, num_rows: int) -> None:
-        """Write the first `num_rows` pending rows."""
-        if num_rows == 0:
-            return
-        values = np.concatenate([rows for rows, _ in self._pending])
-        valid = np.concatenate([flags for _, flags in self._pending])
-        end = self._num_flushed + num_rows
-        for array, rows in ((self._values, values), (self._valid, valid)):
-            array.resize((end, *array.shape[1:]))
-            array[self._num_flushed : end] = rows[:num_rows]
-        self._num_flushed, self._num_pending = end, self._num_pending - num_rows
-        self._pending = [(values[num_rows:], valid[num_rows:])] if self._num_pending else []
+
+def _natural(name: str) -> list[str | int]:
+    """Numbers in a name count as such: segment 100000 comes after segment 99999."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
+
+
+def _clear(url: str) -> None:
+    """Remove the group at `url`, the seal first, so that a half removed group never passes for whole."""
+    filesystem, top = fsspec.core.url_to_fs(url)
+    filesystem.invalidate_cache()
+    if filesystem.exists(f"{top}/{MANIFEST}"):
+        filesystem.rm(f"{top}/{MANIFEST}")
+    if not filesystem.exists(top):
+        return
+    for path in filesystem.ls(top, detail=False):
+        if path.rstrip("/").rsplit("/", 1)[-1] != FOLDER:
+            filesystem.rm(path, recursive=True)

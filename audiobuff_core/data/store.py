@@ -1,6 +1,6 @@
 """Latents in Zarr v3 behind any fsspec URL: a few large objects a group, and a manifest that is written last."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
@@ -11,18 +11,18 @@ import numpy as np
 
 from audiobuff_core import __version__
 from audiobuff_core.codecs.protocols import EncoderIdentity
-from audiobuff_core.data.group import LatentGroup, LatentRecord, RecordPlace
+from audiobuff_core.data.group import MANIFEST, LatentGroup, LatentRecord, RecordPlace
 from audiobuff_core.data.group_arrays import GroupArrays
 from audiobuff_core.data.group_writer import GroupWriter
 from audiobuff_core.data.statistics import ChannelStatistics
+from audiobuff_core.data.unsealed import FOLDER, UnsealedRecords
 from audiobuff_core.errors import DataMissing, OutputNotWritable, StoreMismatch, StoreNotSealed
 from audiobuff_core.files import exists, join, read_json, write_json
 from audiobuff_core.seeding import digest
 
 __all__ = ["LatentGroup", "LatentRecord", "LatentStore", "open_group"]
 
-SCHEMA: Final = 1
-MANIFEST: Final = "manifest.json"
+SCHEMA: Final = 2
 
 
 class LatentStore:
@@ -41,8 +41,11 @@ class LatentStore:
         dim: int,
         inputs: str,
         extra: dict[str, Any] | None = None,
+        kept: Collection[str] = (),
     ) -> LatentGroup:
         """Write `records` at `path`, seal the group, and return it; an unsealed or older group there is replaced.
+
+        Every record is in storage before the next one is taken, so a run that is killed loses at most one of them.
 
         Args:
             path: relative to the root.
@@ -52,6 +55,7 @@ class LatentStore:
             dim: width of a decoded frame of every record.
             inputs: digest of what the records are made from.
             extra: JSON values to keep with the group.
+            kept: records of a write that was cut off, as `kept_records` named them, that are part of the group too.
 
         Raises:
             StoreMismatch: the records disagree with `rate`, `dim` or each other.
@@ -60,8 +64,7 @@ class LatentStore:
         """
         url = self._at(path)
         with _writable(url):
-            _clear(url)
-            writer = GroupWriter(url, rate=rate, dim=dim)
+            writer = GroupWriter(url, rate=rate, dim=dim, inputs=_inputs(inputs, encoder), kept=kept)
         for record in records:
             with _writable(url):
                 writer.add(record)
@@ -79,8 +82,16 @@ class LatentStore:
             "version": __version__,
             **_contents(writer, statistics),
         }
-        write_json(join(url, MANIFEST), manifest)
+        with _writable(url):
+            write_json(join(url, MANIFEST), manifest)
+            writer.discard_unsealed()
         return _group(url, manifest)
+
+    def kept_records(
+        self, path: str, names: Collection[str], *, inputs: str, encoder: EncoderIdentity
+    ) -> frozenset[str]:
+        """Those of the records `names` that a write of the same `inputs` by `encoder` left before it was cut off."""
+        return UnsealedRecords(self._at(path)).present(names, _inputs(inputs, encoder))
 
     def open_group(self, path: str, *, encoder: EncoderIdentity | None = None) -> LatentGroup:
         """The sealed group at `path` (relative to the root; empty for the root itself).
@@ -114,6 +125,11 @@ def open_group(url: str, *, encoder: EncoderIdentity | None = None) -> LatentGro
     return LatentStore(url).open_group("", encoder=encoder)
 
 
+def _inputs(inputs: str, encoder: EncoderIdentity) -> dict[str, Any]:
+    """What unsealed records must have been made from to be taken over."""
+    return {"schema": SCHEMA, "inputs": inputs, "encoder": encoder.as_dict()}
+
+
 def _contents(writer: GroupWriter, statistics: ChannelStatistics) -> dict[str, Any]:
     """What the manifest says of the records and their values."""
     return {
@@ -124,7 +140,7 @@ def _contents(writer: GroupWriter, statistics: ChannelStatistics) -> dict[str, A
             "squares": statistics.squares.tolist(),
         },
         "records": [
-            [record_id, place.first_row, place.num_frames, place.channels, str(place.start_seconds)]
+            [record_id, place.first_row, place.num_frames, place.channels, str(place.start_seconds), place.gains]
             for record_id, place in writer.places.items()
         ],
     }
@@ -146,8 +162,8 @@ def _writable(url: str) -> Iterator[None]:
 def _group(url: str, manifest: dict[str, Any]) -> LatentGroup:
     arrays = GroupArrays(url, manifest["digest"])
     places = {
-        record_id: RecordPlace(first_row, num_frames, channels, Fraction(start))
-        for record_id, first_row, num_frames, channels, start in manifest["records"]
+        record_id: RecordPlace(first_row, num_frames, channels, Fraction(start), gains and tuple(gains))
+        for record_id, first_row, num_frames, channels, start, gains in manifest["records"]
     }
     kept = manifest["statistics"]
     return LatentGroup(
@@ -197,19 +213,9 @@ def _objects(url: str) -> dict[str, int]:
     filesystem, top = fsspec.core.url_to_fs(url)
     filesystem.invalidate_cache()
     sizes = {path.removeprefix(top).lstrip("/"): int(info["size"]) for path, info in _listing(filesystem, top).items()}
-    sizes.pop(MANIFEST, None)
-    return sizes
+    return {name: num_bytes for name, num_bytes in sizes.items() if name != MANIFEST and not name.startswith(FOLDER)}
 
 
 def _listing(filesystem: Any, top: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - fsspec has no types
     listing: dict[str, dict[str, Any]] = filesystem.find(top, detail=True)
     return listing
-
-
-def _clear(url: str) -> None:
-    """Remove the group at `url`, the seal first, so that a half removed group never passes for whole."""
-    filesystem, top = fsspec.core.url_to_fs(url)
-    if filesystem.exists(f"{top}/{MANIFEST}"):
-        filesystem.rm(f"{top}/{MANIFEST}")
-    if filesystem.exists(top):
-        filesystem.rm(top, recursive=True)

@@ -1,6 +1,7 @@
 """All three streams by the published encoders, with small random networks in the published formats."""
 
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from damaged_shards import make_damaged_shards, write_recordings
 from audiobuff_core.audio.read import read_audio
 from audiobuff_core.codecs.registry import EncoderChoice, load_codec
 from audiobuff_core.data.damage import load_degraded
+from audiobuff_core.data.dataset import LatentDataset
 from audiobuff_core.data.extraction import STREAMS, clean_record, damaged_record, extract_shard
 from audiobuff_core.data.snapshot import make_snapshot
+from audiobuff_core.data.store import open_group
 from audiobuff_core.errors import StoreMismatch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "codecs"))
@@ -64,6 +67,9 @@ def test_a_clean_track_is_at_the_gains_of_its_damaged_twin(prepared):
             record = group.record(name(item.track_id, item.variant), codec.from_stored)
             assert torch.equal(record.values, frames.values)
             assert (record.rate, record.start) == (frames.rate, frames.start)
+            assert torch.equal(record.gains, frames.gains)
+            decoded = [codec.decode(one, item.num_samples // 3).samples for one in (record, frames)]
+            assert np.array_equal(*decoded)  # at the level that was encoded
 
 
 def test_a_snapshot_refuses_latents_of_two_encoders(prepared):
@@ -75,3 +81,28 @@ def test_a_snapshot_refuses_latents_of_two_encoders(prepared):
     assert len(snapshot.target_mean) == 16
     with pytest.raises((StoreMismatch, FileNotFoundError), match=r"builtin|dac"):
         make_snapshot(root, shards, encoders=EncoderChoice(structure="xcodec", semantic="audiomae"))
+
+
+def test_streams_meet_at_their_true_moments_as_in_restoration(prepared):
+    root, shards = prepared
+    for shard in shards:
+        for stream in STREAMS:
+            extract_shard(root, shard, stream, encoders=CHOICE)
+    snapshot = make_snapshot(root, shards, encoders=CHOICE)
+    dataset = LatentDataset(snapshot, "train", segment_frames=32)
+    item = dataset.items[0]
+    first = 40
+    segment = dataset.segment_at(item, first)
+    assert segment.clean.times[0] == segment.damaged.times[0] == 0
+    target = open_group(item.groups["target"]).record(damaged_record(item.track_id, 0), dataset.codec.from_stored)
+    assert target.start == Fraction(20, 16_000)
+    for stream in ("structure", "semantic"):
+        encoder = dataset.encoders[stream]
+        whole = open_group(item.groups[stream]).record(damaged_record(item.track_id, 0), encoder.from_stored)
+        stretch = getattr(segment, stream)
+        moments = whole.times() - target.times()[first]
+        assert stretch.times[0] <= max(0, moments[0])
+        place = int((moments - stretch.times[0]).abs().argmin())
+        torch.testing.assert_close(stretch.times, moments[place : place + len(stretch.times)])
+        values = dataset.standardisers[stream].to_standard(whole.values[0, place : place + len(stretch.times)])
+        torch.testing.assert_close(stretch.values, values)

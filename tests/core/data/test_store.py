@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 from uuid import uuid4
 
@@ -7,7 +8,8 @@ import torch
 from latent_records import ENCODER, RATE, code_record, filesystem_of, latent, write
 
 from audiobuff_core.data import group_arrays, group_writer
-from audiobuff_core.data.store import LatentStore
+from audiobuff_core.data.block_cache import BlockCache
+from audiobuff_core.data.store import LatentRecord, LatentStore
 from audiobuff_core.errors import (
     DataMissing,
     StoreMismatch,
@@ -45,6 +47,7 @@ class TestReadingWhatWasWritten:
         assert np.array_equal(group.read("a", 3, 4, channel=1), record.stored[1, 3:7])
 
     def test_shards_are_written_whole_wherever_records_end(self, store, monkeypatch):
+        monkeypatch.setattr(group_writer, "CHUNK_BYTES", 10)
         monkeypatch.setattr(group_writer, "ROWS_A_CHUNK", 4)
         monkeypatch.setattr(group_writer, "ROWS_A_SHARD", 16)
         records = [latent(f"{i}", num_frames, seed=i) for i, num_frames in enumerate((15, 1, 50, 3, 32, 9))]
@@ -54,25 +57,55 @@ class TestReadingWhatWasWritten:
         filesystem, top = filesystem_of(group)
         assert len(filesystem.find(f"{top}/values/c")) == -(-110 // 16)
 
-    def test_a_large_array_is_read_in_slices(self, store, monkeypatch):
-        monkeypatch.setattr(group_arrays, "LARGEST_CACHED_BYTES", 10)
-        record = latent("a", 700)
-        group = write(store, [latent("b", 3, seed=1), record])
-        assert np.array_equal(group.read("a", 600, 99), record.stored[0, 600:699])
-        assert torch.equal(group.record("a").values, record.frames.values)
+    def test_a_partition_is_at_most_24_objects(self, store, monkeypatch):
+        monkeypatch.setattr(group_writer, "CHUNK_BYTES", 10)
+        monkeypatch.setattr(group_writer, "ROWS_A_CHUNK", 4)
+        monkeypatch.setattr(group_writer, "ROWS_A_SHARD", 16)
+        records = [latent(f"{i:02}", 23, seed=i, channels=1 + i % 2) for i in range(64)]
+        group = write(store, records)
+        filesystem, top = filesystem_of(group)
+        assert len(filesystem.find(top)) <= 24
+        for record in records[::9]:
+            assert torch.equal(group.record(record.record_id).values, record.frames.values)
+
+    def test_reads_cross_blocks(self, store, monkeypatch):
+        monkeypatch.setattr(group_writer, "CHUNK_BYTES", 10)
+        monkeypatch.setattr(group_writer, "ROWS_A_CHUNK", 4)
+        monkeypatch.setattr(group_arrays, "BLOCK_BYTES", 200)
+        record = latent("b", 700)
+        group = write(store, [latent("a", 3, seed=1), record])
+        for first, count in ((0, 700), (600, 99), (5, 1), (12, 4), (699, 1), (30, 0)):
+            assert np.array_equal(group.read("b", first, count), record.stored[0, first : first + count])
+        assert torch.equal(group.record("b").values, record.frames.values)
 
     def test_the_cache_stays_within_its_bound(self, store, monkeypatch):
-        monkeypatch.setattr(group_arrays, "CACHE_BYTES", 10_000)
+        cache = BlockCache(10_000)
+        monkeypatch.setattr(group_arrays, "blocks", cache)
         for place in range(6):
             group = write(store, [latent("a", 200, seed=place)], path=f"p{place}")  # 2400 bytes of values
             group.read("a", 0, 1)
-        assert sum(array.nbytes for array in group_arrays._cached.values()) <= 10_000
+            assert 0 < cache.num_bytes <= 10_000
         assert np.array_equal(group.read("a", 0, 200), latent("a", 200, seed=5).stored[0])
+
+    def test_a_block_is_read_once(self, store, monkeypatch):
+        group = write(store, [latent("a", 200), latent("b", 100, seed=1)])
+        group.read("a", 0, 1)
+        filesystem, top = filesystem_of(group)
+        filesystem.rm(f"{top}/values", recursive=True)
+        assert np.array_equal(group.read("b", 50, 50), latent("b", 100, seed=1).stored[0, 50:])
 
     def test_what_is_read_can_t_spoil_the_cache(self, store):
         group = write(store, [latent("a", 20)])
         with pytest.raises(ValueError, match="read-only"):
             group.read("a", 0, 5)[:] = 0
+
+    def test_gains_come_back(self, store):
+        record = latent("a", 40, channels=2)
+        levelled = LatentRecord("a", replace(record.frames, gains=torch.tensor([0.1, 3.7])), record.stored)
+        write(store, [levelled, latent("b", 4, seed=1)])
+        group = store.open_group("target/shard")
+        assert torch.equal(group.record("a").gains, levelled.frames.gains)
+        assert group.record("b").gains is None
 
     def test_codes_need_their_decoder(self, store):
         group = write(store, [code_record("a", 12)], dim=1)
@@ -101,18 +134,17 @@ class TestReadingWhatWasWritten:
         with pytest.raises(IndexError, match="Channel 1"):
             group.read("a", 0, 3, channel=1)
 
-    def test_a_handful_of_objects(self, store):
-        group = write(store, [latent(f"{i}", 100, seed=i) for i in range(50)])
-        filesystem, top = filesystem_of(group)
-        assert len(filesystem.find(top)) <= 20
-
     def test_the_digest_tells_content_apart_and_nothing_else(self, store):
         first = write(store, [latent("a", 20)], path="one")
         same = write(store, [latent("a", 20)], path="two")
         other = write(store, [latent("a", 20, seed=1)], path="three")
         named = write(store, [latent("b", 20)], path="four")
         assert first.digest == same.digest
-        assert len({first.digest, other.digest, named.digest}) == 3
+        louder = latent("a", 20)
+        louder = LatentRecord("a", replace(louder.frames, gains=torch.tensor([2.0])), louder.stored)
+        assert len({first.digest, other.digest, named.digest, write(store, [louder], path="five").digest}) == 4
+        several = [latent(name, 9, seed=i) for i, name in enumerate("abc")]
+        assert write(store, several, path="six").digest == write(store, several[::-1], path="seven").digest
         assert store.open_group("one").digest == first.digest
         assert first.inputs == "made of this"
 

@@ -3,10 +3,10 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from latent_records import filesystem_of, latent, write
+from latent_records import ENCODER, RATE, filesystem_of, latent, write
 
 from audiobuff_core.codecs.protocols import EncoderIdentity
-from audiobuff_core.data import group_arrays, group_writer
+from audiobuff_core.data import group_arrays, unsealed
 from audiobuff_core.data.store import LatentRecord, LatentStore, open_group
 from audiobuff_core.errors import (
     AudioNotFound,
@@ -46,6 +46,28 @@ class TestRefusing:
             store.open_group("target/shard")
         write(store, [latent("a", 5), latent("b", 6, seed=1)])
         assert store.open_group("target/shard").record_ids == ("a", "b")
+
+    def test_what_a_writer_left_is_taken_over_where_it_is_wanted(self, store):
+        whole = write(store, [latent("a", 5), latent("b", 6, seed=1), latent("c", 7, seed=2)], path="whole")
+
+        def dying():
+            yield latent("b", 6, seed=1)
+            yield latent("c", 7, seed=9)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            write(store, dying())
+        kept = store.kept_records("target/shard", "abc", inputs="made of this", encoder=ENCODER)
+        assert kept == {"b", "c"}
+        assert not store.kept_records("target/shard", "abc", inputs="made of that", encoder=ENCODER)
+        group = store.write_group(
+            "target/shard",
+            [latent("a", 5), latent("c", 7, seed=2)],  # the new one replaces what was kept
+            encoder=ENCODER, rate=RATE, dim=6, inputs="made of this", kept=kept,
+        )  # fmt: skip
+        assert group.digest == whole.digest
+        filesystem, top = filesystem_of(group)
+        assert not [path for path in filesystem.find(top) if "unsealed" in path]
 
     def test_a_rewrite_that_dies_does_not_leave_the_old_seal(self, store):
         write(store, [latent("a", 5)])
@@ -107,7 +129,7 @@ class TestRefusing:
         group = write(store, [latent("a", 5)])
         manifest = read_json(f"{group.path}/manifest.json") | {"schema": 99}
         write_json(f"{group.path}/manifest.json", manifest)
-        with pytest.raises(StoreMismatch, match="schema 99: expected 1"):
+        with pytest.raises(StoreMismatch, match="schema 99: expected 2"):
             open_group(group.path)
 
     def test_records_that_don_t_fit(self, store):
@@ -131,7 +153,7 @@ class TestRefusing:
 
 def test_a_place_that_is_no_folder_is_not_writable(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputNotWritable, match="Can't write latents to"):
+    with pytest.raises(OutputNotWritable, match=r"Can't write .*Choose another place"):
         write(LatentStore(str(tmp_path / "file")), [latent("a", 5)])
 
 
@@ -139,6 +161,6 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.Monk
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(group_writer.GroupWriter, "_flush", full)
+    monkeypatch.setattr(unsealed, "write_bytes", full)
     with pytest.raises(OutputNotWritable, match="No space left"):
         write(LatentStore(str(tmp_path)), [latent("a", 5)])
