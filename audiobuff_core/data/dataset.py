@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,7 +21,7 @@ from audiobuff_core.seeding import numpy_generator
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretch:
-    """Some frames of one stream: values [frames, dim], and their moments in seconds from the segment's start."""
+    """Some frames of one stream: values [frames, dim], and their moments in seconds from the first target frame."""
 
     values: Float[Tensor, "frames dim"]
     times: Float[Tensor, "frames"]
@@ -112,14 +113,14 @@ class LatentDataset:
 
     def segment_at(self, item: SnapshotItem, first_frame: int) -> Segment:
         """The segment of `item` that begins at target frame `first_frame`."""
-        rate = float(self.codec.frame_rate)
-        begin, seconds = first_frame / rate, self.segment_frames / rate
         damaged_id, clean_id = f"{item.track_id}/v{item.variant}", f"{item.track_id}/clean.v{item.variant}"
+        start = self._groups[item.groups["target"]].start_of(clean_id)
+        begin = start + first_frame / self.codec.frame_rate
         return Segment(
-            clean=self._stretch("target", item, clean_id, begin, seconds),
-            damaged=self._stretch("target", item, damaged_id, begin, seconds),
-            structure=self._stretch("structure", item, damaged_id, begin, seconds),
-            semantic=self._stretch("semantic", item, damaged_id, begin, seconds),
+            clean=self._stretch("target", item, clean_id, begin),
+            damaged=self._stretch("target", item, damaged_id, begin),
+            structure=self._stretch("structure", item, damaged_id, begin),
+            semantic=self._stretch("semantic", item, damaged_id, begin),
             trained=self._trained(item),
         )
 
@@ -131,16 +132,18 @@ class LatentDataset:
         assert dims is not None  # a snapshot has no such item
         return torch.from_numpy(dims)
 
-    def _stretch(self, stream: str, item: SnapshotItem, record_id: str, begin: float, seconds: float) -> Stretch:
+    def _stretch(self, stream: str, item: SnapshotItem, record_id: str, begin: Fraction) -> Stretch:
+        """The frames of a segment that begins at second `begin` of the track."""
         group = self._groups[item.groups[stream]]
         encoder = self.encoders[stream]
-        rate = float(encoder.frame_rate)
-        # The frame at or before the beginning, and the one at or after the end.
-        first = min(round(begin * rate) if stream == "target" else int(begin * rate), group.frames_of(record_id) - 1)
-        wanted = round(seconds * rate) if stream == "target" else math.ceil(seconds * rate) + 1
-        count = min(wanted, group.frames_of(record_id) - first)
+        rate, num_frames, start = encoder.frame_rate, group.frames_of(record_id), group.start_of(record_id)
+        # Of a side stream, the frame at or before the beginning, to the one at or after the end.
+        first = min(max(0, math.floor((begin - start) * rate)), num_frames - 1)
+        seconds = self.segment_frames / self.codec.frame_rate
+        wanted = self.segment_frames if stream == "target" else math.ceil(seconds * rate) + 1
+        count = min(wanted, num_frames - first)
         values = encoder.from_stored(group.read(record_id, first, count))
-        times = torch.arange(first, first + count, dtype=torch.float64) / rate - begin
+        times = torch.arange(count, dtype=torch.float64) / float(rate) + float(start + first / rate - begin)
         return Stretch(self.standardisers[stream].to_standard(values), times)
 
 

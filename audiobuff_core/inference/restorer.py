@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
@@ -255,14 +256,15 @@ class Restorer:
         return Conditions(
             damaged=self.standardisers["target"].to_standard(latents.values),
             frame_rate=float(latents.rate),
-            structure=self._side("structure", self.structure.encode(levelled)),
-            semantic=self._side("semantic", self.semantic.encode(levelled)),
+            structure=self._side("structure", self.structure.encode(levelled), latents.start),
+            semantic=self._side("semantic", self.semantic.encode(levelled), latents.start),
             tau=tau,
         )
 
-    def _side(self, stream: str, frames: FrameSequence) -> Stretch:
+    def _side(self, stream: str, frames: FrameSequence, begin: Fraction) -> Stretch:
+        """A whole stream; as in training, its clock starts at `begin`, the moment of the first latent frame."""
         values = self.standardisers[stream].to_standard(frames.values[0])
-        return Stretch(values[frames.mask], frames.times()[frames.mask])
+        return Stretch(values[frames.mask], frames.times()[frames.mask] - float(begin))
 
     def _to_audio(self, latents: FrameSequence, like: Waveform, gain: float) -> Waveform:
         # Rounding up keeps the last samples when the rate comes back down.
