@@ -33,7 +33,7 @@ def format_is_uniform(context: dg.AssetCheckExecutionContext, root: str) -> Verd
 
     found = [soundfile.info(track.path) for track in load_pristine(root, context.partition_key).tracks]
     formats = sorted({f"{info.samplerate} Hz, {info.channels} channel(s)" for info in found})
-    return Verdict(len(formats) == 1, {"formats": formats})
+    return Verdict(len(formats) <= 1, {"formats": formats})
 
 
 @check("audio/pristine")
@@ -42,7 +42,7 @@ def not_clipped(context: dg.AssetCheckExecutionContext, root: str) -> Verdict:
     from audiobuff_core.data.ingest import load_pristine
 
     tracks = load_pristine(root, context.partition_key).tracks
-    clipped = [track.track_id for track in tracks if track.clipped_share > MAX_CLIPPED_SHARE]
+    clipped = [track.track_id for track in tracks if track.measures.clipped_share > MAX_CLIPPED_SHARE]
     return Verdict(not clipped, {"clipped_tracks": clipped[:20], "num_clipped": len(clipped)})
 
 
@@ -52,7 +52,7 @@ def bandwidth_is_full(context: dg.AssetCheckExecutionContext, root: str) -> Verd
     from audiobuff_core.data.ingest import load_pristine
 
     tracks = load_pristine(root, context.partition_key).tracks
-    narrow = [track.track_id for track in tracks if track.bandwidth_hz < MIN_BANDWIDTH_HZ]
+    narrow = [track.track_id for track in tracks if track.measures.bandwidth_hz < MIN_BANDWIDTH_HZ]
     return Verdict(2 * len(narrow) <= len(tracks), {"narrow_tracks": narrow[:20], "num_narrow": len(narrow)})
 
 

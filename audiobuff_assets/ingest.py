@@ -67,6 +67,6 @@ def pristine(context: dg.AssetExecutionContext, config: IngestConfig, storage: S
             "tracks": len(made.tracks),
             "quarantined": len(made.quarantined),
             "audio_seconds": float(sum(track.duration_seconds for track in made.tracks)),
-            "loudness_lufs": fmean(track.loudness_lufs or -70.0 for track in made.tracks),
+            "loudness_lufs": fmean([track.loudness_lufs or -70.0 for track in made.tracks] or [-70.0]),
         },
     )

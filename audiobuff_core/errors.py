@@ -13,6 +13,10 @@ class InvalidAudio(AudioBuffError, ValueError):
     """Audio that can't be used: not audio, empty, not finite, of an impossible rate or shape."""
 
 
+class AudioCutOff(InvalidAudio):
+    """A recording that breaks off: damaged in the middle, or shorter than its header says."""
+
+
 class AudioNotFound(AudioBuffError, FileNotFoundError):
     """No audio where some was named."""
 

@@ -6,6 +6,7 @@ object when its upload ends, so there the write itself is atomic.
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,8 @@ import fsspec
 
 from audiobuff_core.errors import DataMissing, OutputNotWritable
 
+COPIED_AT_ONCE = 1 << 20
+
 
 def is_local(url: str) -> bool:
     """Whether `url` is a path of this machine."""
@@ -25,6 +28,11 @@ def is_local(url: str) -> bool:
 def local_path(url: str) -> Path:
     """The path behind a local `url`."""
     return Path(url.removeprefix("file://"))
+
+
+def printable(path: str) -> str:
+    """`path` as one line of text: what can't be printed, such as a line break, is written as an escape."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in path)
 
 
 def join(root: str, *parts: str) -> str:
@@ -99,6 +107,23 @@ def write_bytes(url: str | Path, data: bytes) -> None:
     filesystem.pipe_file(path, data)
 
 
+@contextmanager
+def local_copy(url: str) -> Iterator[Path]:
+    """The file at `url` as one on this machine: itself, or a copy that is removed when the block ends.
+
+    Raises:
+        FileNotFoundError: there is nothing there.
+    """
+    if is_local(url):
+        yield local_path(url)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / ("copy" + Path(url).suffix)
+        with fsspec.open(url, "rb") as remote, place.open("wb") as copy:
+            shutil.copyfileobj(remote, copy, COPIED_AT_ONCE)
+        yield place
+
+
 def read_bytes(url: str | Path) -> bytes:
     """The bytes at a path or fsspec URL.
 
@@ -116,6 +141,13 @@ def exists(url: str | Path) -> bool:
     """Whether a file, object or folder is at `url`."""
     filesystem, path = fsspec.core.url_to_fs(str(url))
     return bool(filesystem.exists(path))
+
+
+def delete(url: str | Path) -> None:
+    """Remove the file or object at `url`, if there is one."""
+    filesystem, path = fsspec.core.url_to_fs(str(url))
+    if filesystem.exists(path):
+        filesystem.rm_file(path)
 
 
 def write_json(url: str | Path, value: Any) -> None:  # noqa: ANN401

@@ -75,7 +75,7 @@ def _fill_inbox(root: str, examples: Path) -> None:
 
 
 def _shard_version(root: str, shard: str) -> str:
-    return digest([(track.track_id, track.file_hash) for track in load_shard(root, shard).tracks])
+    return digest([(track.track_id, track.file_hash, track.copy_of) for track in load_shard(root, shard).tracks])
 
 
 def _event(asset: str, partition: str, version: str) -> dg.AssetMaterialization:

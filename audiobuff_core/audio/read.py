@@ -1,107 +1,135 @@
-"""Reading audio of any common format."""
+"""Reading audio of any common format, whole or piece by piece."""
 
-import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import soundfile
 
+from audiobuff_core.audio.decoders import AudioSource, open_ffmpeg, open_source
 from audiobuff_core.audio.waveform import Samples, Waveform
-from audiobuff_core.errors import AudioNotFound, DataMissing, InvalidAudio
-from audiobuff_core.files import is_local, local_path, read_bytes
+from audiobuff_core.errors import AudioCutOff, AudioNotFound, InvalidAudio
+from audiobuff_core.files import is_local, local_copy, local_path, printable
+
+# A piece is at most this many numbers (256 MiB), however many channels and whatever rate they are of.
+LARGEST_PIECE = 1 << 26
+# Lengths in headers may be rounded or guessed: only what is this much shorter was cut off.
+SHORTEST_SHARE, SHORTEST_LOSS_SECONDS = 0.98, 0.1
 
 
 def read_audio(path: str | Path) -> Waveform:
     """The whole recording at `path`, a local path or an fsspec URL, at its own rate with its own channels.
 
     libsndfile reads WAV, FLAC, Ogg, MP3, AIFF and the like; what it refuses goes to FFmpeg (AAC, M4A, video files).
+    A file that was cut off gives what is left of it.
 
     Raises:
         AudioNotFound: there is no such file.
         InvalidAudio: the file is empty, no audio, has no samples, or has NaN or infinite ones.
     """
-    data = file_bytes(str(path))
-    decoded = _decode_libsndfile(data)
-    samples, sample_rate = decode_ffmpeg(data, path)[:2] if decoded is None else decoded
-    if samples.shape[1] == 0:
-        raise InvalidAudio(f"{path} holds no samples: expected at least one; export it again")
-    try:
-        return Waveform(samples, sample_rate)
-    except InvalidAudio as error:
-        raise InvalidAudio(f"{path}: {error}") from error
+    name = printable(str(path))
+    with readable(str(path)) as place:
+        try:
+            with open_source(name, place) as source:
+                return _waveform(name, list(source.blocks), source.sample_rate)
+        except AudioCutOff:
+            with open_ffmpeg(name, place) as source:  # it goes on where libsndfile gives up
+                return _waveform(name, list(source.blocks), source.sample_rate)
 
 
-def file_bytes(address: str, limit: int = -1) -> bytes:
-    """The bytes at `address`, or the first `limit`; it must be a file that is not empty.
-
-    Raises:
-        AudioNotFound: there is no such file.
-        InvalidAudio: it is a folder, empty, or can't be read.
-    """
-    try:
-        if is_local(address):
-            place = local_path(address)
-            if place.is_dir():
-                raise InvalidAudio(f"{address} is a folder: expected an audio file")
-            with place.open("rb") as file:
-                data = file.read(limit)
-        else:
-            data = read_bytes(address)
-    except (FileNotFoundError, DataMissing) as error:
-        raise AudioNotFound(f"No audio at {address}: no such file; check the path") from error
-    except OSError as error:
-        raise InvalidAudio(f"{address} can't be read ({error.strerror or error}): check its permissions") from error
-    if not data:
-        raise InvalidAudio(f"{address} is empty (0 bytes): expected an audio file; copy or export it again")
-    return data
-
-
-def _decode_libsndfile(data: bytes) -> tuple[Samples, int] | None:
-    """Samples [channels, samples] and rate, or None where libsndfile knows no such format."""
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            interleaved = file.read(dtype="float32", always_2d=True)
-            return np.ascontiguousarray(interleaved.T), int(file.samplerate)
-    except soundfile.LibsndfileError:
-        return None
-
-
-def decode_ffmpeg(data: bytes, path: str | Path) -> tuple[Samples, int, str]:
+def decode_ffmpeg(path: str | Path) -> tuple[Samples, int, str]:
     """Samples [channels, samples], rate and codec of the first audio stream, as FFmpeg decodes it.
 
     Raises:
-        InvalidAudio: it is no audio.
+        AudioNotFound: there is no such file.
+        InvalidAudio: it is no audio, or has no samples.
     """
-    import av
+    name = printable(str(path))
+    with readable(str(path)) as place, open_ffmpeg(name, place) as source:
+        waveform = _waveform(name, list(source.blocks), source.sample_rate)
+        return waveform.samples, waveform.sample_rate, source.codec
 
+
+def read_pieces(path: str | Path, *, longest_seconds: float, shortest_seconds: float) -> Iterator[Waveform]:
+    """The recording at `path` as pieces of `longest_seconds`, each read only when it is asked for.
+
+    The last one may be shorter, but not under `shortest_seconds`: then it is part of the one before. Of many channels
+    at a high rate pieces are shorter: none has more than about 2^26 numbers.
+
+    Raises:
+        AudioNotFound: there is no such file.
+        AudioCutOff: the file breaks off before its header says; every piece but the last was given.
+        InvalidAudio: as `read_audio`.
+    """
+    name = printable(str(path))
+    with readable(str(path)) as place, open_source(name, place) as source:
+        longest = max(1, min(round(longest_seconds * source.sample_rate), LARGEST_PIECE // source.channels))
+        shortest = round(shortest_seconds * source.sample_rate)
+        waiting: list[Samples] = []
+        num_waiting = num_read = 0
+        for block in source.blocks:
+            waiting.append(block)
+            num_waiting += block.shape[1]
+            num_read += block.shape[1]
+            while num_waiting >= longest + shortest:
+                joined = np.concatenate(waiting, axis=1)
+                yield _waveform(name, [joined[:, :longest]], source.sample_rate)
+                waiting, num_waiting = [joined[:, longest:]], num_waiting - longest
+        _refuse_cut_off(name, place, source, num_read)
+        yield _waveform(name, waiting, source.sample_rate)
+
+
+def _waveform(name: str, blocks: list[Samples], sample_rate: int) -> Waveform:
+    if not sum(block.shape[1] for block in blocks):
+        raise InvalidAudio(f"{name} holds no samples: expected at least one; export it again")
     try:
-        with av.open(io.BytesIO(data)) as container:
-            if not container.streams.audio:
-                raise InvalidAudio(f"{path} has no audio stream: expected an audio file")
-            stream: Any = container.streams.audio[0]
-            blocks, sample_rate = _stream_blocks(container, stream)
-            codec = str(stream.codec_context.codec.canonical_name)
-            tells = container.format.name.startswith("mov") and stream.duration and stream.time_base
-            # The last AAC frame is padded; MP4 says how much of it was recorded.
-            num_samples = round(stream.duration * stream.time_base * sample_rate) if tells else None
-    except av.FFmpegError as error:
-        reason = str(error).split("]", 1)[-1].split(":", 1)[0].strip() or type(error).__name__
-        raise InvalidAudio(
-            f"{path} is not audio that can be decoded ({reason}): expected WAV, FLAC, Ogg, MP3, AAC or the like"
-        ) from error
-    if not blocks:
-        raise InvalidAudio(f"{path} holds no samples: expected at least one; export it again")
-    return np.concatenate(blocks, axis=1)[:, :num_samples], sample_rate, codec
+        return Waveform(np.ascontiguousarray(np.concatenate(blocks, axis=1)), sample_rate)
+    except InvalidAudio as error:
+        raise InvalidAudio(f"{name}: {error}") from error
 
 
-def _stream_blocks(container: Any, stream: Any) -> tuple[list[Samples], int]:  # noqa: ANN401 - untyped av
-    import av
+def _refuse_cut_off(name: str, place: Path, source: AudioSource, num_read: int) -> None:
+    declared, found = declared_bytes(place), place.stat().st_size
+    if declared is not None and found < declared - 1:  # the padding of an odd size is often left out
+        raise AudioCutOff(
+            f"{name} is cut off: {found} of the {declared} bytes that its header says; copy or export it again"
+        )
+    says, seconds = source.declared_seconds, num_read / source.sample_rate
+    if says is not None and seconds < SHORTEST_SHARE * says and says - seconds > SHORTEST_LOSS_SECONDS:
+        raise AudioCutOff(
+            f"{name} is cut off: {seconds:.3g} s of the {says:.3g} s that its header says; copy or export it again"
+        )
 
-    to_planar = av.AudioResampler(format="fltp")  # format alone: rate and layout stay the stream's
-    blocks = [
-        block.to_ndarray().astype(np.float32, copy=False)
-        for frame in container.decode(stream)
-        for block in to_planar.resample(frame)
-    ]
-    return blocks, int(stream.codec_context.sample_rate)
+
+def declared_bytes(place: Path) -> int | None:
+    """The size that a WAV's own header gives it (libsndfile reads what is there and says nothing); None: unknown."""
+    with place.open("rb") as file:
+        head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return None
+    size = int.from_bytes(head[4:8], "little")
+    return size + 8 if 0 < size < 0x7FFFFF00 else None  # others are written by programs that can't go back
+
+
+@contextmanager
+def readable(address: str) -> Iterator[Path]:
+    """The file at `address` on this machine: one that is there, may be read, and is not empty.
+
+    Raises:
+        AudioNotFound: there is no such file.
+        InvalidAudio: it is a folder, empty, or may not be read.
+    """
+    name = printable(address)
+    if is_local(address) and local_path(address).is_dir():
+        raise InvalidAudio(f"{name} is a folder: expected an audio file")
+    try:
+        with local_copy(address) as place:
+            if place.stat().st_size == 0:
+                raise InvalidAudio(f"{name} is empty (0 bytes): expected an audio file; copy or export it again")
+            with place.open("rb"):  # whether that is allowed
+                pass
+            yield place
+    except FileNotFoundError as error:
+        raise AudioNotFound(f"No audio at {name}: no such file; check the path") from error
+    except PermissionError as error:
+        raise InvalidAudio(f"{name} can't be read ({error.strerror or error}): check its permissions") from error

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from audiobuff_core.audio.read import decode_ffmpeg, file_bytes
+from audiobuff_core.audio.read import declared_bytes, decode_ffmpeg, readable
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.errors import InvalidAudio
 
@@ -103,11 +103,11 @@ def read_recording(path: str | Path) -> Recording:
         InvalidAudio: it is empty, no audio, has no samples, or has NaN or infinite ones.
     """
     place = Path(path)
-    file_bytes(str(path), limit=1)  # says in one line what is wrong with the place
     try:
-        recording = _by_libsndfile(place)
+        with readable(str(path)):
+            recording = _by_libsndfile(place)
     except soundfile.LibsndfileError:
-        samples, sample_rate, codec = decode_ffmpeg(file_bytes(str(path)), path)
+        samples, sample_rate, codec = decode_ffmpeg(path)
         recording = Recording(place, samples, sample_rate, "", codec, 0, False)
     if recording.num_samples == 0:
         raise InvalidAudio(f"{path} holds no samples: expected at least one; export it again")
@@ -145,10 +145,8 @@ def _by_libsndfile(path: Path) -> Recording:
 
 def _check_riff(path: Path) -> None:
     """A WAV that is shorter than it says was cut off; libsndfile would read what is there."""
-    with path.open("rb") as file:
-        head = file.read(8)
-    told = int.from_bytes(head[4:], "little") + 8
-    if head[:4] == b"RIFF" and told < 0x7FFFFFFF and path.stat().st_size < told - 1:
+    told = declared_bytes(path)
+    if told is not None and path.stat().st_size < told - 1:
         raise InvalidAudio(
             f"{path} is cut off: {path.stat().st_size} of {told} bytes are there; copy or export it again"
         )

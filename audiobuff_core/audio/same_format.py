@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import soundfile
 
-from audiobuff_core.audio.read import decode_ffmpeg, file_bytes
+from audiobuff_core.audio.read import decode_ffmpeg
 from audiobuff_core.audio.recording import CODINGS, Recording, Stored, as_floats, blocks_of
 from audiobuff_core.audio.tags import copy_tags
 from audiobuff_core.audio.waveform import Waveform
@@ -50,7 +50,7 @@ def write_in_format_of(source: Path, destination: Path, waveform: Waveform) -> f
     try:
         facts = soundfile.info(str(source))
     except soundfile.LibsndfileError:
-        codec = decode_ffmpeg(file_bytes(str(source)), source)[2]
+        codec = decode_ffmpeg(source)[2]
         like = Recording(source, waveform.samples, waveform.sample_rate, "", codec, 0, False)
     else:
         kind, bits = CODINGS.get(facts.subtype, (np.float32, 0))

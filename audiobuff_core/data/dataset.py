@@ -129,8 +129,7 @@ class LatentDataset:
         if item.trained_below_hz is None:
             return None
         dims = self.codec.dims_below(item.trained_below_hz)
-        assert dims is not None  # a snapshot has no such item
-        return torch.from_numpy(dims)
+        return None if dims is None else torch.from_numpy(dims)  # None: its band is full for such a codec
 
     def _stretch(self, stream: str, item: SnapshotItem, record_id: str, begin: Fraction) -> Stretch:
         """The frames of a segment that begins at second `begin` of the track."""

@@ -1,180 +1,179 @@
 """From recordings as they came to tracks that every later step can rely on."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from audiobuff_core.audio.bandwidth import bandwidth_hz
-from audiobuff_core.audio.clipped import clipped_share
-from audiobuff_core.audio.loudness import loudness_lufs
-from audiobuff_core.audio.read import read_audio
+from audiobuff_core.audio.read import read_pieces
 from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.audio.write import write_audio
-from audiobuff_core.data.library import IncomingTrack, Shard, Split, split_of
+from audiobuff_core.data.library import IncomingTrack, Shard, find_track, split_of
+from audiobuff_core.data.pristine import (
+    PristineShard,
+    PristineTrack,
+    QuarantinedTrack,
+    load_pristine,
+    pristine_folder,
+    shard_of_manifest,
+)
+from audiobuff_core.data.quality import QualityGates, measure, refusals, trained_below_hz
 from audiobuff_core.data.step_folder import StepFolder
-from audiobuff_core.errors import AudioNotFound, InvalidAudio, InvalidConfig
-from audiobuff_core.files import join
+from audiobuff_core.errors import AudioNotFound, DataMissing, InvalidAudio, InvalidConfig
+from audiobuff_core.files import delete, join
 from audiobuff_core.progress import track
 from audiobuff_core.seeding import digest
 
+__all__ = ["PristineShard", "PristineTrack", "QuarantinedTrack", "ingest_shard", "load_pristine"]
+
 # Raise it when the same recording would give another file or another measure.
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
-SHORTEST_SECONDS = 0.25
-SILENT_PEAK = 1e-4
+# Longer recordings become several tracks, so that no step ever needs the memory for hours.
+LONGEST_SECONDS = 300.0
+SHORTEST_LAST_SECONDS = 10.0
 PCM_24_STEPS = 2**23
+# Decoding, resampling and Fourier transforms let go of the interpreter: threads are enough. Each holds one piece.
+MAX_WORKERS = 4
+
+Item = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class PristineTrack:
-    """A verified mono track.
+def ingest_shard(
+    root: str, shard: Shard, *, sample_rate: int = 44_100, gates: QualityGates | None = None, workers: int = 2
+) -> PristineShard:
+    """Decode every recording of `shard`, measure it, mix it to mono at `sample_rate` Hz and write it as FLAC.
 
-    Attributes:
-        track_id: as it came in.
-        audio_hash: SHA-256 of the 24-bit samples and their rate: the same sound in another file has the same hash.
-        path: of the FLAC file, PCM 24 bit.
-        num_samples: at the shard's sample rate.
-        duration_seconds: length in seconds.
-        loudness_lufs: BS.1770 loudness; None where the standard gives none.
-        peak: largest absolute sample, at most 1.
-        bandwidth_hz: how far up the spectrum reaches.
-        clipped_share: share of the samples in flat tops.
-        dc: mean of the samples.
-        gain: what the recording was scaled by so that its peak fits full scale; 1 unless it exceeded it.
-        split: side of the split, by `audio_hash`.
-        trained_below_hz: where the band of the recording ends far under full band; None where it does not.
-    """
-
-    track_id: str
-    audio_hash: str
-    path: str
-    num_samples: int
-    duration_seconds: float
-    loudness_lufs: float | None
-    peak: float
-    bandwidth_hz: float
-    clipped_share: float
-    dc: float
-    gain: float
-    split: Split
-    trained_below_hz: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class QuarantinedTrack:
-    """A recording that can't be used, and why."""
-
-    track_id: str
-    source: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class PristineShard:
-    """The usable tracks of a shard; `digest` is that of their content."""
-
-    shard: str
-    digest: str
-    path: str
-    sample_rate: int
-    tracks: tuple[PristineTrack, ...]
-    quarantined: tuple[QuarantinedTrack, ...]
-
-
-def ingest_shard(root: str, shard: Shard, *, sample_rate: int = 44_100) -> PristineShard:
-    """Decode every recording of `shard`, mix it to mono at `sample_rate` Hz, verify, measure and write it as FLAC.
-
-    Recordings that can't be decoded, are shorter than 0.25 s, silent (peak under -80 dBFS) or not finite are
-    quarantined with the reason.
+    A recording over five minutes becomes tracks of five minutes; at most `workers` (1 to 4) pieces are in memory.
+    What can't be read whole, or is refused by a gate, is quarantined with the reason, and stops nothing.
 
     Raises:
-        InvalidAudio: not one recording is usable.
-        InvalidConfig: a sample rate outside 8000 to 192000 Hz.
+        InvalidConfig: a sample rate outside 8000 to 192000 Hz, or another number of workers.
     """
-    if not 8_000 <= sample_rate <= 192_000:
-        raise InvalidConfig(f"Sample rate {sample_rate} Hz: expected 8000 to 192000 Hz")
-    folder = StepFolder(join(root, "audio", "pristine", shard.key))
-    wanted = {f"{one.track_id}.flac": digest(CODE_VERSION, one.file_hash, sample_rate) for one in shard.tracks}
-    inputs = digest(CODE_VERSION, shard.key, wanted)
+    if not 8_000 <= sample_rate <= 192_000 or not 1 <= workers <= MAX_WORKERS:
+        raise InvalidConfig(
+            f"Sample rate {sample_rate} Hz and {workers} workers: expected 8000 to 192000 Hz and 1 to {MAX_WORKERS}"
+        )
+    gates = gates or QualityGates()
+    folder = pristine_folder(root, shard.key)
+    options = [CODE_VERSION, sample_rate, asdict(gates)]
+    keys = {one.track_id: digest(*options, one.track_id, one.file_hash, one.copy_of) for one in shard.tracks}
+    inputs = digest(shard.key, keys)
     manifest = folder.sealed(inputs)
     if manifest is not None:
-        return _shard_of(folder.path, manifest)
-    folder.begin(wanted)
-    quarantined = []
-    with folder.noting():
-        for incoming in track(shard.tracks, f"Ingesting {shard.key}"):
-            name = f"{incoming.track_id}.flac"
-            if name in folder.items:
-                continue
-            try:
-                item = _ingest(incoming, join(folder.path, name), sample_rate)
-            except (InvalidAudio, AudioNotFound) as error:
-                quarantined.append(QuarantinedTrack(incoming.track_id, incoming.source, str(error)))
-            else:
-                folder.finish(name, {"key": wanted[name], **item})
-    if not folder.items:
-        reason = quarantined[0].reason if quarantined else "it has no tracks"
-        raise InvalidAudio(f"No usable recording among the {len(shard.tracks)} of shard {shard.key}: {reason}")
-    more = {"shard": shard.key, "sample_rate": sample_rate, "quarantined": [asdict(one) for one in quarantined]}
-    return _shard_of(folder.path, folder.seal(inputs, more))
-
-
-def load_pristine(root: str, shard: str) -> PristineShard:
-    """The tracks that `ingest_shard` left.
-
-    Raises:
-        DataMissing: there are none, or some of their files are gone.
-    """
-    folder = StepFolder(join(root, "audio", "pristine", shard))
-    remedy = "materialise audio/pristine for this shard"
-    return _shard_of(folder.path, folder.load(f"pristine tracks of shard {shard!r}", remedy))
-
-
-def _ingest(incoming: IncomingTrack, path: str, sample_rate: int) -> dict[str, Any]:
-    """Write one track; returns what the manifest says of it."""
-    waveform = resample(read_audio(incoming.source).mono(), sample_rate)
-    if waveform.duration_seconds < SHORTEST_SECONDS:
-        raise InvalidAudio(
-            f"{incoming.source} lasts {waveform.duration_seconds:.3g} s: expected at least {SHORTEST_SECONDS} s"
-        )
-    peak = float(np.abs(waveform.samples).max())
-    if peak < SILENT_PEAK:
-        raise InvalidAudio(f"{incoming.source} is silent (peak {peak:.2g}): expected at least {SILENT_PEAK}")
-    gain = 1.0 / peak if peak > 1.0 else 1.0
-    steps = _pcm_24(waveform.scaled(gain))
-    exact = Waveform((steps / PCM_24_STEPS).astype(np.float32), sample_rate)
-    write_audio(path, exact)
-    audio_hash = hashlib.sha256(steps.tobytes() + str(sample_rate).encode()).hexdigest()
-    return {
-        "track_id": incoming.track_id,
-        "audio_hash": audio_hash,
-        "num_samples": exact.num_samples,
-        "duration_seconds": exact.duration_seconds,
-        "loudness_lufs": loudness_lufs(exact),
-        "peak": float(np.abs(exact.samples).max()),
-        "bandwidth_hz": bandwidth_hz(exact),
-        "clipped_share": clipped_share(exact),
-        "dc": float(exact.samples.mean(dtype=np.float64)),
-        "gain": gain,
-        "split": split_of(audio_hash),
+        return shard_of_manifest(folder.path, manifest)
+    finished = _finished(folder, keys)
+    folder.begin({name: item["key"] for items in finished.values() for name, item in items.items()})
+    waiting = [one for one in shard.tracks if one.track_id not in finished]
+    quarantined: list[QuarantinedTrack] = []
+    work = partial(_ingest, root, folder.path, sample_rate, gates)
+    with folder.noting(), ThreadPoolExecutor(workers) as pool:
+        for items, refused in track(pool.map(work, waiting), f"Ingesting {shard.key}", total=len(waiting)):
+            quarantined += refused
+            for name, item in items.items():
+                folder.finish(name, {"key": keys[item["recording"]], **item})
+    more = {
+        "shard": shard.key,
+        "sample_rate": sample_rate,
+        "quarantined": [asdict(one) for one in sorted(quarantined, key=lambda one: one.track_id)],
     }
+    return shard_of_manifest(folder.path, folder.seal(inputs, more))
+
+
+def _finished(folder: StepFolder, keys: dict[str, str]) -> dict[str, dict[str, Item]]:
+    """The items of recordings of which every piece is there, made as `keys` say.
+
+    Those with quarantined pieces are decoded again, for their reasons.
+    """
+    by_recording: dict[str, dict[str, Item]] = {}
+    for name, item in folder.earlier().items():
+        recording = str(item.get("recording"))  # items of earlier versions have none
+        if keys.get(recording) == item["key"]:
+            by_recording.setdefault(recording, {})[name] = item
+    return {
+        recording: items
+        for recording, items in by_recording.items()
+        if all(item["num_pieces"] == len(items) for item in items.values())
+    }
+
+
+def _ingest(
+    root: str, folder: str, sample_rate: int, gates: QualityGates, incoming: IncomingTrack
+) -> tuple[dict[str, Item], list[QuarantinedTrack]]:
+    """Write the tracks of one recording; their items by file name, and what was refused."""
+    items: dict[str, Item] = {}
+    refused: list[QuarantinedTrack] = []
+    num_pieces, start_seconds, side = 0, 0.0, ""
+    try:
+        if incoming.copy_of is not None:
+            side = _recording_hash(find_track(root, incoming.copy_of).source, sample_rate)
+        for piece in _pieces(incoming.source):
+            exact, gain, audio_hash = _pristine(piece, sample_rate)
+            side = side or audio_hash
+            measures = measure(piece)
+            reasons = list(refusals(measures, peak=float(np.abs(piece.samples).max()), gates=gates))
+            track_id = incoming.track_id if num_pieces == 0 else f"{incoming.track_id}-{num_pieces + 1:03d}"
+            if reasons:
+                refused.append(_refused(incoming, track_id, "; ".join(reasons), start_seconds, piece))
+            else:
+                name = f"{track_id}.flac"
+                write_audio(join(folder, name), exact)
+                items[name] = {
+                    "recording": incoming.track_id,
+                    "track_id": track_id,
+                    "source": incoming.source,
+                    "start_seconds": start_seconds,
+                    "audio_hash": audio_hash,
+                    "split_hash": side,
+                    "split": split_of(side),
+                    "num_samples": exact.num_samples,
+                    "peak": float(np.abs(exact.samples).max()),
+                    "gain": gain,
+                    "trained_below_hz": trained_below_hz(measures, sample_rate),
+                    "measures": asdict(measures),
+                }
+            num_pieces += 1
+            start_seconds += piece.duration_seconds
+    except (InvalidAudio, AudioNotFound, DataMissing) as error:
+        for name in items:  # nothing of a recording that can't be read to its end is used
+            delete(join(folder, name))
+        return {}, [QuarantinedTrack(incoming.track_id, incoming.source, str(error))]
+    return {name: {**item, "num_pieces": num_pieces} for name, item in items.items()}, refused
+
+
+def _refused(
+    incoming: IncomingTrack, track_id: str, reason: str, start_seconds: float, piece: Waveform
+) -> QuarantinedTrack:
+    place = f"{start_seconds:.0f} to {start_seconds + piece.duration_seconds:.0f} s: " if start_seconds else ""
+    return QuarantinedTrack(track_id, incoming.source, place + reason)
+
+
+def _pieces(source: str) -> Iterator[Waveform]:
+    return read_pieces(source, longest_seconds=LONGEST_SECONDS, shortest_seconds=SHORTEST_LAST_SECONDS)
+
+
+def _recording_hash(source: str, sample_rate: int) -> str:
+    """What decides the side of the split of the recording at `source` and of all its copies."""
+    first = next(_pieces(source))
+    return _pristine(first, sample_rate)[2]
+
+
+def _pristine(piece: Waveform, sample_rate: int) -> tuple[Waveform, float, str]:
+    """`piece` in mono at `sample_rate` as FLAC will hold it, the gain that it needed, and the hash of its samples."""
+    mono = resample(piece.mono(), sample_rate)
+    peak = float(np.abs(mono.samples).max())
+    gain = 1.0 / peak if peak > 1.0 else 1.0
+    steps = _pcm_24(mono.scaled(gain))
+    audio_hash = hashlib.sha256(steps.tobytes() + str(sample_rate).encode()).hexdigest()
+    return Waveform((steps / PCM_24_STEPS).astype(np.float32), sample_rate), gain, audio_hash
 
 
 def _pcm_24(waveform: Waveform) -> np.ndarray[Any, np.dtype[np.int32]]:
     """The samples as 24-bit steps, what FLAC stores: float32 holds each exactly, so reading gives them back."""
     steps = np.round(waveform.samples.astype(np.float64) * PCM_24_STEPS)
     return np.clip(steps, -PCM_24_STEPS, PCM_24_STEPS - 1).astype("<i4")
-
-
-def _shard_of(path: str, manifest: dict[str, Any]) -> PristineShard:
-    """The shard that a manifest describes; tracks stand in the order of their names."""
-    tracks = []
-    for name, item in sorted(manifest["items"].items()):
-        values = {field: value for field, value in item.items() if field != "key"}
-        tracks.append(PristineTrack(path=join(path, name), **values))
-    quarantined = tuple(QuarantinedTrack(**one) for one in manifest["quarantined"])
-    content = digest(manifest["sample_rate"], [(one.track_id, one.audio_hash) for one in tracks])
-    return PristineShard(manifest["shard"], content, path, manifest["sample_rate"], tuple(tracks), quarantined)

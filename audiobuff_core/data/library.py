@@ -1,30 +1,31 @@
 """The library of recordings: what there is, in which shard, and on which side of the split."""
 
-import hashlib
 import re
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import fsspec
 
+from audiobuff_core.data.copies import find_copies, fingerprints_of, load_fingerprints, save_fingerprints
+from audiobuff_core.data.seen import PassedOver, find_audio, hash_files, look_through, note_passed_over
 from audiobuff_core.errors import AudioNotFound, DataMissing, InvalidConfig
-from audiobuff_core.files import exists, is_local, join, local_path, read_json, write_json
-from audiobuff_core.progress import track
+from audiobuff_core.files import exists, join, printable, read_json, write_json
 from audiobuff_core.seeding import digest
+
+__all__ = [
+    "IncomingTrack",
+    "Shard",
+    "find_audio",
+    "find_track",
+    "list_shards",
+    "load_shard",
+    "register_shards",
+    "split_of",
+]
 
 Split = Literal["train", "validation", "held_out"]
 
-AUDIO_SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
-        "aac", "aif", "aiff", "au", "caf", "flac", "m4a", "mka", "mp2", "mp3", "mp4", "oga", "ogg", "opus", "rf64",
-        "w64", "wav", "webm", "wma",
-    )
-)  # fmt: skip
-# Damaged recordings waiting for repair: never material to learn from.
-INBOX_NAME = "inbox"
 HELD_OUT_SHARE = 0.25
 VALIDATION_SHARE = 0.08
 # Changing it moves tracks between training and evaluation: every model and figure made before would be void.
@@ -39,11 +40,13 @@ class IncomingTrack:
         track_id: unique and fit for a file name: `<name of the file>-<8 hex of its hash>`.
         source: absolute path or fsspec URL.
         file_hash: SHA-256 of the file's bytes, hexadecimal.
+        copy_of: the earlier track that sounds the same, on whose side of the split this one must stand; None: new.
     """
 
     track_id: str
     source: str
     file_hash: str
+    copy_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +57,6 @@ class Shard:
     tracks: tuple[IncomingTrack, ...]
 
 
-def find_audio(folder: str) -> list[str]:
-    """Absolute paths or URLs of the files under `folder` with a suffix of audio, sorted.
-
-    Hidden files and folders are passed over, and so are sub-folders named `inbox`.
-
-    Raises:
-        AudioNotFound: there is no such folder.
-    """
-    address = str(local_path(folder).expanduser().resolve()) if is_local(folder) else folder
-    filesystem, top = fsspec.core.url_to_fs(address)
-    if not filesystem.isdir(top):
-        raise AudioNotFound(f"No folder {folder}: expected a folder with recordings; check the path")
-    found = []
-    for path in filesystem.find(top):
-        inside = path.removeprefix(top).lstrip("/").split("/")
-        hidden = any(part.startswith(".") for part in inside) or INBOX_NAME in inside[:-1]
-        if not hidden and Path(path).suffix.lower() in AUDIO_SUFFIXES:
-            found.append(path if is_local(address) else filesystem.unstrip_protocol(path))
-    return sorted(found)
-
-
 def register_shards(
     root: str, folder: str, *, tracks_per_shard: int = 32, date: str, max_files: int | None = None
 ) -> list[Shard]:
@@ -82,43 +64,66 @@ def register_shards(
 
     A known recording that was moved keeps its shard, with its new place. `date` is `yyyymmdd` or `yyyy-mm-dd`.
     `max_files` looks at the first so many recordings by path, None at all.
-    Equal files in equal order give equal shards wherever the folder lies.
+    Equal files in equal order give equal shards wherever the folder lies. A new recording that sounds like another
+    names it (`copy_of`), so that both stand on one side of the split. What can't be read, and files with the very
+    bytes of another, are noted for `passed_over`.
 
     Returns:
         The new shards only, of nearly equal size, at most `tracks_per_shard` each.
 
     Raises:
-        AudioNotFound: no such folder, or no audio in it.
+        AudioNotFound: no such folder, or no audio in it that can be read.
         InvalidConfig: a date or shard size that makes no sense.
     """
     day = date.replace("-", "")
     if not re.fullmatch(r"\d{8}", day) or tracks_per_shard < 1:
         raise InvalidConfig(f"Shards of {tracks_per_shard} tracks dated {date!r}: expected >= 1 and yyyymmdd")
-    sources = find_audio(folder)[:max_files]
-    if not sources:
-        raise AudioNotFound(f"No audio in {folder}: expected files such as .wav, .flac or .mp3; choose another folder")
-    found = {file_hash: source for source, file_hash in reversed(list(_hashed(sources)))}
+    sources, passed = look_through(folder)
+    if not sources and not passed:
+        raise AudioNotFound(
+            f"No audio in {printable(folder)}: expected files such as .wav, .flac or .mp3; choose another folder"
+        )
+    hashes, unreadable = hash_files(root, sources[:max_files]) if sources else ({}, [])
+    passed += unreadable
+    if not hashes:
+        raise AudioNotFound(
+            f"No audio in {printable(folder)} that can be read, such as {passed[0].source}: {passed[0].reason}"
+        )
+    found: dict[str, str] = {}
+    for source, file_hash in hashes.items():
+        if file_hash in found:
+            passed.append(PassedOver(source, f"the same bytes as {found[file_hash]}"))
+        else:
+            found[file_hash] = source
+    note_passed_over(root, passed)
     known = _refresh_moved(root, found)
     new = [IncomingTrack(_track_id(source, key), source, key) for key, source in found.items() if key not in known]
     new.sort(key=lambda incoming: (Path(incoming.source).name, incoming.file_hash))
+    return _write_shards(root, day, tracks_per_shard, new) if new else []
+
+
+def _write_shards(root: str, day: str, tracks_per_shard: int, new: list[IncomingTrack]) -> list[Shard]:
+    """Shards of `new`, which is in order, with their fingerprints; the manifests come last."""
+    fingerprints = fingerprints_of({one.track_id: one.source for one in new})
+    copies = find_copies({**load_fingerprints(root), **fingerprints}, [one.track_id for one in new])
+    originals = {one.track_id: one.copy_of for key in list_shards(root) for one in load_shard(root, key).tracks}
+    for place, one in enumerate(new):
+        first = copies.get(one.track_id)
+        if first is not None:  # a copy of a copy is one of the first
+            originals[one.track_id] = originals.get(first) or first
+            new[place] = replace(one, copy_of=originals[one.track_id])
     num_shards = -(-len(new) // tracks_per_shard)
     shards = []
     for index in range(num_shards):
-        first, last = (len(new) * edge // num_shards for edge in (index, index + 1))
-        tracks = tuple(new[first:last])
+        first_track, last_track = (len(new) * edge // num_shards for edge in (index, index + 1))
+        tracks = tuple(new[first_track:last_track])
         content = digest([(incoming.track_id, incoming.file_hash) for incoming in tracks])
         shards.append(Shard(f"{day}-{content[:8]}", tracks))
-        _write_shard(root, shards[-1])
+    for shard in shards:
+        kept = {one.track_id: fingerprints[one.track_id] for one in shard.tracks if one.track_id in fingerprints}
+        save_fingerprints(root, shard.key, kept)
+        _write_shard(root, shard)
     return shards
-
-
-def _hashed(sources: list[str]) -> Iterable[tuple[str, str]]:
-    for source in track(sources, "Looking through the recordings"):
-        with fsspec.open(source, "rb") as file:
-            sha = hashlib.sha256()
-            while block := file.read(1 << 20):
-                sha.update(block)
-        yield source, sha.hexdigest()
 
 
 def _track_id(source: str, file_hash: str) -> str:
@@ -137,7 +142,7 @@ def _refresh_moved(root: str, found: dict[str, str]) -> set[str]:
             moved_to = found.get(incoming.file_hash)
             moved = moved_to is not None and moved_to != incoming.source and not exists(incoming.source)
             source = moved_to if moved and moved_to is not None else incoming.source
-            tracks.append(IncomingTrack(incoming.track_id, source, incoming.file_hash))
+            tracks.append(replace(incoming, source=source))
         if tuple(tracks) != shard.tracks:
             _write_shard(root, Shard(key, tuple(tracks)))
     return known
@@ -169,6 +174,19 @@ def load_shard(root: str, key: str) -> Shard:
         raise DataMissing(f"No shard {key!r} at {root} (registered: {known}): register the folder of recordings first")
     manifest = read_json(path)
     return Shard(manifest["shard"], tuple(IncomingTrack(**row) for row in manifest["tracks"]))
+
+
+def find_track(root: str, track_id: str) -> IncomingTrack:
+    """The track called `track_id`, whatever its shard.
+
+    Raises:
+        DataMissing: no shard has it.
+    """
+    for key in list_shards(root):
+        for incoming in load_shard(root, key).tracks:
+            if incoming.track_id == track_id:
+                return incoming
+    raise DataMissing(f"No shard at {root} has the track {track_id!r}: register the folder of recordings again")
 
 
 def split_of(audio_hash: str) -> Split:

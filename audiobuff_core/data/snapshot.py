@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
+from audiobuff_core.audio.bandwidth import FULL_SHARE
 from audiobuff_core.codecs.protocols import EncoderIdentity
 from audiobuff_core.codecs.registry import EncoderChoice, load_codec
 from audiobuff_core.data.damage import DegradedItem, load_degraded
@@ -217,7 +218,9 @@ def _untrainable(items: list[DegradedItem], encoders: EncoderChoice) -> set[str]
     return {
         item.track_id
         for item in items
-        if item.trained_below_hz is not None and codec.dims_below(item.trained_below_hz) is None
+        if item.trained_below_hz is not None
+        and item.trained_below_hz < FULL_SHARE * codec.sample_rate / 2.0
+        and codec.dims_below(item.trained_below_hz) is None
     }
 
 

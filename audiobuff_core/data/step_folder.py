@@ -7,7 +7,7 @@ from typing import Any
 import fsspec
 
 from audiobuff_core.errors import DataMissing
-from audiobuff_core.files import exists, join, read_json, write_json
+from audiobuff_core.files import delete, exists, join, read_json, write_json
 
 MANIFEST = "manifest.json"
 UNFINISHED = "unfinished.json"
@@ -33,21 +33,24 @@ class StepFolder:
             return None
         return manifest
 
+    def earlier(self) -> dict[str, dict[str, Any]]:
+        """Items of what is there, finished or not, whose files are."""
+        named: dict[str, dict[str, Any]] = {}
+        for name in (MANIFEST, UNFINISHED):
+            named |= (self._read(name) or {"items": {}})["items"]
+        absent = self._absent(named)
+        return {name: item for name, item in named.items() if name not in absent}
+
     def begin(self, wanted: Mapping[str, str]) -> None:
         """Open the folder for work; of what is there, keep the items whose name and key are in `wanted`.
 
         Files that an earlier manifest named and nobody wants now are removed.
         """
-        earlier: dict[str, dict[str, Any]] = {}
-        for name in (MANIFEST, UNFINISHED):
-            earlier |= (self._read(name) or {"items": {}})["items"]
-        absent = self._absent(earlier)
-        self.items = {
-            name: item for name, item in earlier.items() if wanted.get(name) == item["key"] and name not in absent
-        }
+        earlier = self.earlier()
+        self.items = {name: item for name, item in earlier.items() if wanted.get(name) == item["key"]}
         self._note()
         self._remove(MANIFEST)
-        for name in earlier.keys() - wanted.keys() - absent:
+        for name in earlier.keys() - wanted.keys():
             self._remove(name)
 
     @contextmanager
@@ -100,6 +103,4 @@ class StepFolder:
         return set(names) - present
 
     def _remove(self, name: str) -> None:
-        filesystem, path = fsspec.core.url_to_fs(join(self.path, name))
-        if filesystem.exists(path):
-            filesystem.rm_file(path)
+        delete(join(self.path, name))

@@ -1,0 +1,137 @@
+"""The files of a library: which there are, their hashes (taken once), and those that had to be passed over."""
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from audiobuff_core.errors import AudioNotFound
+from audiobuff_core.files import exists, is_local, join, local_path, printable, read_json, write_json
+from audiobuff_core.progress import track
+
+AUDIO_SUFFIXES = frozenset(
+    f".{name}"
+    for name in (
+        "aac", "aif", "aifc", "aiff", "au", "avi", "caf", "flac", "m4a", "m4b", "m4v", "mka", "mkv", "mov", "mp2",
+        "mp3", "mp4", "oga", "ogg", "opus", "rf64", "w64", "wav", "webm", "wma", "wv",
+    )
+)  # fmt: skip
+# Damaged recordings waiting for repair: never material to learn from.
+INBOX_NAME = "inbox"
+WORKERS = 4
+# What a file system says when a file may have changed.
+MARKS = ("size", "mtime", "LastModified", "ETag", "created", "updated")
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A file or folder of a library that is in no shard, and why."""
+
+    source: str
+    reason: str
+
+
+def find_audio(folder: str) -> list[str]:
+    """Absolute paths or URLs of the files under `folder` with a suffix of audio, sorted.
+
+    Hidden files and folders are passed over, and so are sub-folders named `inbox`.
+
+    Raises:
+        AudioNotFound: there is no such folder.
+    """
+    return look_through(folder)[0]
+
+
+def look_through(folder: str) -> tuple[list[str], list[PassedOver]]:
+    """What `find_audio` finds, and the folders and names that can't be read.
+
+    Raises:
+        AudioNotFound: there is no such folder.
+    """
+    address = str(local_path(folder).expanduser().resolve()) if is_local(folder) else folder
+    filesystem, top = fsspec.core.url_to_fs(address)
+    if not filesystem.isdir(top):
+        raise AudioNotFound(f"No folder {printable(folder)}: expected a folder with recordings; check the path")
+    closed: list[OSError] = []
+    # Other file systems list everything at once: they fail as a whole, or not at all.
+    options = {"on_error": closed.append} if is_local(address) else {}
+    passed = []
+    found = []
+    for path in filesystem.find(top, **options):
+        inside = path.removeprefix(top).lstrip("/").split("/")
+        hidden = any(part.startswith(".") for part in inside) or INBOX_NAME in inside[:-1]
+        if hidden or Path(path).suffix.lower() not in AUDIO_SUFFIXES:
+            continue
+        if path.encode(errors="ignore").decode() == path:
+            found.append(path if is_local(address) else filesystem.unstrip_protocol(path))
+        else:
+            passed.append(PassedOver(printable(path), "its name is no UTF-8 text: rename it"))
+    passed += [
+        PassedOver(
+            printable(str(error.filename)), f"the folder can't be read ({error.strerror}): check its permissions"
+        )
+        for error in closed
+    ]
+    return sorted(found), passed
+
+
+def hash_files(root: str, sources: list[str]) -> tuple[dict[str, str], list[PassedOver]]:
+    """SHA-256 of each of `sources` that can be read, in their order, and those that can't.
+
+    Hashes are kept under `root`: a file that has not changed since is not read again.
+    """
+    place = join(root, "library", "seen.json")
+    before: dict[str, Any] = read_json(place) if exists(place) else {}
+    seen: dict[str, list[str]] = {}
+    hashes: dict[str, str] = {}
+    passed = []
+    with ThreadPoolExecutor(WORKERS) as pool:
+        answers = pool.map(partial(_hashed, before), sources)
+        for source, answer in track(
+            zip(sources, answers, strict=True), "Looking through the recordings", total=len(sources)
+        ):
+            if isinstance(answer, PassedOver):
+                passed.append(answer)
+            else:
+                seen[source] = answer
+                hashes[source] = answer[1]
+    if seen != before:
+        write_json(place, seen)
+    return hashes, passed
+
+
+def _hashed(before: dict[str, Any], source: str) -> list[str] | PassedOver:
+    """Mark and hash of the file at `source`."""
+    try:
+        filesystem, path = fsspec.core.url_to_fs(source)
+        info = filesystem.info(path)
+        mark = "/".join(str(info[name]) for name in MARKS if name in info)
+        known = before.get(source)
+        if known is not None and known[0] == mark:
+            return list(known)
+        sha = hashlib.sha256()
+        with filesystem.open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                sha.update(block)
+    except OSError as error:
+        return PassedOver(printable(source), f"can't be read ({error.strerror or error}): check its permissions")
+    return [mark, sha.hexdigest()]
+
+
+def note_passed_over(root: str, rows: list[PassedOver]) -> None:
+    """Keep `rows` under `root` in place of those of an earlier look."""
+    place = join(root, "library", "passed_over.json")
+    if rows or exists(place):
+        write_json(place, [asdict(row) for row in rows])
+
+
+def passed_over(root: str) -> Iterator[PassedOver]:
+    """What the last look through the library passed over."""
+    place = join(root, "library", "passed_over.json")
+    if exists(place):
+        yield from (PassedOver(**row) for row in read_json(place))
