@@ -171,12 +171,16 @@ def read_json(url: str | Path) -> Any:  # noqa: ANN401
 
 
 def require_writable(destination: str | Path) -> None:
-    """Make the folder of local `destination` and try to write in it, before long work begins.
+    """Try to write beside `destination`, before long work begins; the folder of a local one is made.
 
     Raises:
         OutputNotWritable: it can't be made or written.
     """
-    folder = Path(destination).parent
+    address = str(destination)
+    if not is_local(address):
+        _require_writable_url(address)
+        return
+    folder = local_path(address).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -184,4 +188,17 @@ def require_writable(destination: str | Path) -> None:
     except OSError as error:
         raise OutputNotWritable(
             f"Can't write {destination}: {error.strerror or error}. Free space or choose another place."
+        ) from error
+
+
+def _require_writable_url(address: str) -> None:
+    probe = f"{address.rpartition('/')[0]}/.writable"
+    try:
+        filesystem, path = fsspec.core.url_to_fs(probe)
+        filesystem.pipe_file(path, b"")
+        filesystem.rm_file(path)
+    except Exception as error:  # every kind of store has its own errors
+        raise OutputNotWritable(
+            f"Can't write {address} ({type(error).__name__}: {' '.join(str(error).split())[:150]}): check the address "
+            "and your credentials, or choose another place."
         ) from error

@@ -16,6 +16,7 @@ from audiobuff_core.codecs.fbank import FRAME_SAMPLES, NUM_MELS, SAMPLE_RATE, SH
 from audiobuff_core.codecs.feature_windows import encode_windows
 from audiobuff_core.codecs.file_hash import file_hash
 from audiobuff_core.codecs.frames import FrameSequence
+from audiobuff_core.codecs.loaded import kept_while_unchanged
 from audiobuff_core.codecs.protocols import EncoderIdentity
 from audiobuff_core.codecs.weights import find_weights
 from audiobuff_core.errors import EncoderUnavailable, InvalidCheckpoint
@@ -96,7 +97,12 @@ def load_audiomae(location: str | None = None) -> AudioMae:
         EncoderUnavailable: no weights, or no timm.
         InvalidCheckpoint: weights that are not whole, or of a network for other pictures.
     """
-    folder = find_weights("audiomae", location)
+    return AudioMae(*_network(find_weights("audiomae", location)))
+
+
+@kept_while_unchanged
+def _network(folder: Path) -> tuple[Any, str]:
+    """The network, and the hash of its weights."""
     try:
         import timm
     except ImportError as error:
@@ -114,7 +120,7 @@ def load_audiomae(location: str | None = None) -> AudioMae:
             "delete it and run `audiobuff fetch-weights audiomae`"
         ) from error
     _check(model, folder)
-    return AudioMae(model, file_hash(folder / "model.safetensors"))
+    return model, file_hash(folder / "model.safetensors")
 
 
 def _check(model: Any, folder: Path) -> None:  # noqa: ANN401

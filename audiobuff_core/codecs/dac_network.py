@@ -11,6 +11,7 @@ from torch import nn
 
 from audiobuff_core.codecs.dac_layout import fold_weight_norm
 from audiobuff_core.codecs.file_hash import file_hash
+from audiobuff_core.codecs.loaded import kept_while_unchanged
 from audiobuff_core.errors import EncoderUnavailable, InvalidCheckpoint
 
 
@@ -31,6 +32,7 @@ class DacNetwork:
     weights_hash: str
 
 
+@kept_while_unchanged
 def load_dac_network(place: Path) -> DacNetwork:
     """The network at `place`: a folder is transformers', a file descript's.
 

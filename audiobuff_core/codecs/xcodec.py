@@ -16,6 +16,7 @@ from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.codecs.feature_windows import encode_windows
 from audiobuff_core.codecs.file_hash import file_hash
 from audiobuff_core.codecs.frames import FrameSequence
+from audiobuff_core.codecs.loaded import kept_while_unchanged
 from audiobuff_core.codecs.protocols import EncoderIdentity
 from audiobuff_core.codecs.weights import find_weights
 from audiobuff_core.errors import InvalidAudio, InvalidCheckpoint
@@ -172,14 +173,21 @@ def load_xcodec(location: str | None = None) -> XCodec:
         EncoderUnavailable: no weights.
         InvalidCheckpoint: weights that are not whole.
     """
-    folder = find_weights("xcodec", location)
-    return XCodec(TransformersXCodec(_read(folder), file_hash(folder / "model.safetensors")))
+    return XCodec(_network(find_weights("xcodec", location)))
+
+
+@kept_while_unchanged
+def _network(folder: Path) -> TransformersXCodec:
+    return TransformersXCodec(_read(folder), file_hash(folder / "model.safetensors"))
 
 
 def _read(folder: Path) -> Any:  # noqa: ANN401
     from safetensors import SafetensorError
     from transformers import XcodecModel
+    from transformers.utils.logging import disable_progress_bar
 
+    quiet: Any = disable_progress_bar  # untyped
+    quiet()  # the weights are on this disk: its bar would only break into ours
     kind: Any = XcodecModel
     try:
         with warnings.catch_warnings():

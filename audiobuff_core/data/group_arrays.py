@@ -77,4 +77,4 @@ def _opened(url: str, digest: str, name: str) -> "zarr.Array[Any]":
     """The array; `digest` keeps those of a group that was replaced apart."""
     import zarr
 
-    return zarr.open_array(zarr_store(url, read_only=True), path=name, mode="r")
+    return zarr.open_array(zarr_store(url, read_only=True), path=name, mode="r", zarr_format=3)
