@@ -5,7 +5,7 @@ Nothing is printed unless `show_progress` is active, so the library stays quiet 
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,6 +33,34 @@ def track(items: Sequence[Item] | Iterable[Item], description: str, total: int |
     for item in items:
         yield item
         bars.advance(task)
+
+
+def share_bar(description: str) -> Callable[[float], None]:
+    """What to call with the share of one long work that is done, 0 to 1; moves a bar.
+
+    Nothing is shown without `show_progress`. The bar goes away when all is done, so that the next one takes its place.
+    """
+    if not _shown:
+        return lambda share: None
+    bars = _shown[-1]
+    if bars.console.is_terminal:
+        task = bars.add_task(description, total=100)
+
+        def move(share: float) -> None:
+            bars.update(task, completed=int(100 * share), visible=share < 1)
+
+        return move
+    started = spoken = time.monotonic()
+
+    def say(share: float) -> None:
+        nonlocal spoken
+        now = time.monotonic()
+        if share > 0 and now - spoken >= SECONDS_BETWEEN_LINES:
+            left = (now - started) / share * (1 - share)
+            print(f"{description}: {100 * share:.0f} %, {left:.0f} s left", file=sys.stderr, flush=True)
+            spoken = now
+
+    return say
 
 
 def _with_lines(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:

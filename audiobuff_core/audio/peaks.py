@@ -1,6 +1,7 @@
 """Peaks between the samples, and holding them where a file could not."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
 from scipy.signal import resample_poly
 
@@ -31,24 +32,35 @@ def limit_peaks(samples: Samples, sample_rate: int, *, largest: float, largest_t
         largest: magnitude of a sample.
         largest_true: magnitude between samples.
     """
-    needed = np.ones(samples.shape[1], np.float32)
-    for first, levels in _oversampled(samples, _LOUD_SHARE * min(largest, largest_true)):
-        place = slice(first, first + levels.shape[0])
-        magnitude = np.abs(samples[:, place]).max(axis=0)
-        gain = np.minimum(largest / np.maximum(magnitude, largest), largest_true / np.maximum(levels, largest_true))
-        needed[place] = np.minimum(needed[place], gain)
-    over = np.flatnonzero(needed < 1.0)
+    over, gains = _exceeding(samples, largest, largest_true)
     if not len(over):
         return []
     reach = max(1, round(REACH_SECONDS * sample_rate))
     places = []
-    for group in np.split(over, np.flatnonzero(np.diff(over) > 4 * reach) + 1):
-        first, last = max(0, int(group[0]) - 2 * reach), min(len(needed), int(group[-1]) + 2 * reach + 1)
-        held = minimum_filter1d(needed[first:last], 2 * reach + 1, mode="constant", cval=1.0)
-        smooth = uniform_filter1d(held.astype(np.float64), 2 * reach + 1, mode="constant", cval=1.0)
-        samples[:, first:last] *= np.minimum(smooth, needed[first:last]).astype(np.float32)
+    for group in np.split(np.arange(len(over)), np.flatnonzero(np.diff(over) > 4 * reach) + 1):
+        first, last = (
+            max(0, int(over[group[0]]) - 2 * reach),
+            min(samples.shape[1], int(over[group[-1]]) + 2 * reach + 1),
+        )
+        needed = np.ones(last - first, np.float64)
+        needed[over[group] - first] = gains[group]
+        held = minimum_filter1d(needed, 2 * reach + 1, mode="constant", cval=1.0)
+        smooth = uniform_filter1d(held, 2 * reach + 1, mode="constant", cval=1.0)
+        samples[:, first:last] *= np.minimum(smooth, needed).astype(np.float32)
         places.append((first, last))
     return places
+
+
+def _exceeding(samples: Samples, largest: float, largest_true: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The samples that exceed a limit, and the gain that each of them needs."""
+    places, gains = [np.zeros(0, np.int64)], [np.zeros(0)]
+    for first, levels in _oversampled(samples, _LOUD_SHARE * min(largest, largest_true)):
+        magnitude = np.abs(samples[:, first : first + len(levels)]).max(axis=0)
+        gain = np.minimum(largest / np.maximum(magnitude, largest), largest_true / np.maximum(levels, largest_true))
+        over = np.flatnonzero(gain < 1.0)
+        places.append(over + first)
+        gains.append(gain[over].astype(np.float64))
+    return np.concatenate(places), np.concatenate(gains)
 
 
 def _oversampled(samples: Samples, threshold: float) -> list[tuple[int, Samples]]:

@@ -22,6 +22,7 @@ BLOCK_SAMPLES = 65_536
 ENCODERS: Final = {"mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis"}
 # kbit/s of stereo at 44.1 kHz by Vorbis quality 0, .1, ..., 1 (Xiph's nominal rates)
 _VORBIS_KBITS: Final = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
+_SYSTEM_ERROR: Final = 2  # libsndfile's SF_ERR_SYSTEM: the operating system took no more
 _MP3_KBITS: Final = (32, 320)
 
 
@@ -68,8 +69,8 @@ def _fitting(waveform: Waveform) -> tuple[Waveform, float]:
     return (waveform if gain == 1.0 else waveform.scaled(gain)), gain
 
 
-def write_like(source: Recording, destination: Path, stored: Stored) -> None:
-    """Write `stored` [channels, samples], of the type of `source`, as a file of its kind with its tags and cover art.
+def write_like(source: Recording, destination: Path, stored: Stored, *, tags: bool = True) -> None:
+    """Write `stored` [channels, samples] as a file of the kind of `source`, with its tags and cover art.
 
     Raises:
         InvalidAudio: the format can be read and not written.
@@ -80,7 +81,8 @@ def write_like(source: Recording, destination: Path, stored: Stored) -> None:
             _by_libsndfile(source, destination, temporary, stored)
         else:
             _by_ffmpeg(source, destination, temporary, stored)
-        copy_tags(source.path, temporary)
+        if tags:
+            copy_tags(source.path, temporary)
 
 
 def _by_libsndfile(source: Recording, destination: Path, temporary: Path, stored: Stored) -> None:
@@ -97,6 +99,8 @@ def _by_libsndfile(source: Recording, destination: Path, temporary: Path, stored
             f"Can't write {destination}: the disk is full. Free space or choose another."
         ) from error
     except (soundfile.LibsndfileError, ValueError, TypeError) as error:
+        if getattr(error, "code", None) == _SYSTEM_ERROR:
+            raise _full(destination) from error
         raise InvalidAudio(
             f"{destination}: {source.format} {source.subtype} can't be written ({error}); convert it first"
         ) from error

@@ -17,8 +17,8 @@ def chosen_model(named: str | None, champion: Callable[[], str | None]) -> str:
     place = named or champion() or _in_the_box()
     if place is None:
         raise CheckpointNotFound(
-            "No model to restore with: name one with --checkpoint, or run `audiobuff demo` here, which trains one and "
-            "promotes it"
+            "No model to restore with: name one with --checkpoint (`audiobuff demo` leaves one in "
+            "audiobuff_demo/checkpoint), or promote one in the browser"
         )
     return place
 

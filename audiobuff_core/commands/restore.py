@@ -1,47 +1,172 @@
-"""`audiobuff restore IN -o OUT`: repair a recording."""
+"""`audiobuff restore INPUT... -o OUT`: any recording in, the same recording back, repaired."""
 
 import argparse
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from audiobuff_core.errors import InvalidConfig
+from audiobuff_core.inference.settings import PRESETS, SOLVERS, RestoreSettings
 
 FindModel = Callable[[], str | None]
+
+_EXAMPLES: Final = """examples:
+  audiobuff restore tape.wav -o repaired.wav
+  audiobuff restore tapes/ more/*.mp3 -o repaired/ --preset best
+  audiobuff restore tape.flac -o out.flac --only 1:32-1:40 --delta --spectrogram
+  audiobuff restore speech.m4a -o out.m4a --strength 0.6 --keep-below 4000
+  audiobuff restore -o out.wav -- -name-with-a-dash.wav
+
+Run the same command again, after a kill too: what is done is skipped. Beside every output lies its report,
+OUT.json: what was found, what was changed and where, measures before and after, model, seed, seconds.
+Exit code: 0 when all is restored or was, 1 if any recording failed."""
 
 
 def add_parser(commands: Any, champion: FindModel) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     """Add the command to a parser's sub-commands; `champion` finds the promoted model where none is named."""
     made = commands.add_parser(
         "restore",
-        help="repair a recording",
-        description="Repair a recording: the same rate, channels and length, with a JSON report beside it.",
+        help="repair recordings: files, folders, patterns",
+        description="Repair recordings. What comes back has the same samples, rate, channels, coding, tags and cover "
+        "art; what needs no repair is not touched. WAV, FLAC, Ogg, MP3, M4A and what FFmpeg reads.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("input", type=Path, metavar="IN", help="damaged recording")
-    made.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the repaired recording")
-    made.add_argument(
-        "--checkpoint", "--model", metavar="PLACE", help="a .pt file or an export (default: the promoted champion)"
-    )
-    made.add_argument("--steps", type=int, help="solver steps (default: what the model recommends)")
-    made.add_argument("--seed", type=int, default=1337, help="of the noise (default: %(default)s)")
-    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    add = made.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help="recordings, folders, or patterns such as '**/*.mp3'")
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="a file for one recording, else a folder")
+    _add_model_options(made.add_argument_group("model"))
+    _add_control_options(made.add_argument_group("what to do"))
+    add("--delta", action="store_true", help="also write OUT.removed.wav, input minus output, exact to the bit")
+    add("--spectrogram", action="store_true", help="also write OUT.png, before above after")
+    add("--dry-run", action="store_true", help="say what would be done, and write nothing")
+    add("--debug", action="store_true", help="show the traceback of an error")
     made.set_defaults(run=partial(run, champion=champion))
 
 
-def run(arguments: argparse.Namespace, champion: FindModel) -> int:
-    """Restore; 0.
+def _add_model_options(group: Any) -> None:  # noqa: ANN401
+    add = group.add_argument
+    add(
+        "--checkpoint", "--model", metavar="PLACE",
+        help="a .pt file or an export, ours or the original's (default: the promoted champion here)",
+    )  # fmt: skip
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: %(default)s)")
+    add("--precision", default="auto", choices=("auto", "bf16", "fp16", "fp32"), help="(default: %(default)s)")
+    for stream, default in (("codec", "dac-summed"), ("structure", "xcodec"), ("semantic", "audiomae")):
+        add(
+            f"--{stream}", default=default, metavar="NAME", help=f"where the checkpoint names none (default: {default})"
+        )
+
+
+def _add_control_options(group: Any) -> None:  # noqa: ANN401
+    add = group.add_argument
+    add("--preset", default="balanced", choices=PRESETS, help="how much time to take (default: %(default)s)")
+    add("--strength", type=float, default=1.0, metavar="S", help="0 copies the file, 1 repairs in full (default)")
+    add("--tau", type=float, metavar="T", help="how much may be invented, 0 to 1 (default: the model's)")
+    add("--steps", type=int, metavar="N", help="solver steps (default: the preset's)")
+    add("--solver", choices=SOLVERS, help="(default: the preset's)")
+    add("--cfg", type=float, default=1.0, metavar="G", help="guidance by both side streams, neutral at 1 (default)")
+    add("--cfg-structure", type=float, default=1.0, metavar="G", help="by the structure stream alone, beyond --cfg")
+    add("--cfg-semantic", type=float, default=1.0, metavar="G", help="by the semantic stream alone, beyond --cfg")
+    add("--seed", type=int, default=1337, help="of the noise (default: %(default)s)")
+    add("--keep-below", type=float, metavar="HZ", help="keep the input's band below this frequency")
+    add("--only", type=stretch, metavar="A-B", help="repair only this stretch, such as 92.5-100 or 1:32-1:40")
+    add("--channels", type=numbers, metavar="1,2", help="repair only these channels, from 1 on")
+    add("--without", type=names, default=(), metavar="A,B", help="leave out these exact treatments, such as hum")
+
+
+def stretch(text: str) -> tuple[float, float]:
+    """Seconds of `A-B`, each `seconds`, `minutes:seconds` or `hours:minutes:seconds`.
 
     Raises:
-        AudioBuffError: no model, or the recording can't be used, or the output not be written.
+        argparse.ArgumentTypeError: it is nothing of the kind.
+    """
+    try:
+        begin, end = (sum(float(part) * 60**place for place, part in enumerate(reversed(one.split(":"))))
+                      for one in text.split("-"))  # fmt: skip
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected A-B, such as 92.5-100 or 1:32-1:40") from error
+    if not 0 <= begin < end:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a stretch that begins before it ends")
+    return begin, end
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Numbers separated by commas.
+
+    Raises:
+        argparse.ArgumentTypeError: one is none, or below 1.
+    """
+    try:
+        found = tuple(int(one) for one in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected numbers such as 1,2") from error
+    if min(found) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: channels count from 1")
+    return found
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names separated by commas."""
+    return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def settings_of(arguments: argparse.Namespace) -> RestoreSettings:
+    """The settings that the parsed options ask for.
+
+    Raises:
+        InvalidConfig: naming all options out of their range.
+    """
+    return RestoreSettings(
+        preset=arguments.preset,
+        steps=arguments.steps,
+        solver=arguments.solver,
+        tau=arguments.tau,
+        cfg=arguments.cfg,
+        cfg_structure=arguments.cfg_structure,
+        cfg_semantic=arguments.cfg_semantic,
+        seed=arguments.seed,
+        strength=arguments.strength,
+        keep_below_hz=arguments.keep_below,
+        only_seconds=arguments.only,
+        channels=arguments.channels,
+        without=arguments.without,
+    )
+
+
+def run(arguments: argparse.Namespace, champion: FindModel) -> int:
+    """Restore all inputs; 1 if any failed.
+
+    Raises:
+        AudioBuffError: no model, an option out of its range, or outputs that would overwrite each other or an input.
     """
     from audiobuff_core.commands.chosen_model import chosen_model
-    from audiobuff_core.inference.restore_file import check_restorable, restore_file
-    from audiobuff_core.inference.restorer import Restorer
-    from audiobuff_core.progress import show_progress
+    from audiobuff_core.commands.restore_files import RestoreFiles, restore_all
+    from audiobuff_core.commands.restore_places import plan_places
 
-    check_restorable(arguments.input, arguments.output)  # before the model is read
+    settings = settings_of(arguments)
+    places = plan_places(arguments.inputs, arguments.output)
     place = chosen_model(arguments.checkpoint, champion)
-    restorer = Restorer.load(place)
-    with show_progress():
-        report = restore_file(arguments.input, arguments.output, restorer, steps=arguments.steps, seed=arguments.seed)
-    print(f"Restored {arguments.input} in {report['seconds']:.1f} s: {arguments.output} (model {place})")
-    return 0
+    restorer = _restorer(arguments, place)
+    task = RestoreFiles(restorer, place, settings, arguments.delta, arguments.spectrogram, arguments.dry_run)
+    return restore_all(places, task)
+
+
+def _restorer(arguments: argparse.Namespace, place: str) -> Any:  # noqa: ANN401 - imported late
+    import torch
+
+    from audiobuff_core.codecs.registry import EncoderChoice
+    from audiobuff_core.inference.opened import open_model
+    from audiobuff_core.inference.restorer import Restorer
+
+    device = arguments.device
+    if device == "auto":
+        mps = torch.backends.mps.is_available()
+        device = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InvalidConfig(f"--device {device} can't be used here: choose cpu or auto") from error
+    encoders = EncoderChoice(codec=arguments.codec, structure=arguments.structure, semantic=arguments.semantic)
+    return Restorer(open_model(place, legacy_encoders=encoders), device=device, precision=arguments.precision)

@@ -76,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audiobuff_core.inference.opened import open_model
     from audiobuff_core.inference.restore_file import check_restorable, restore_file
     from audiobuff_core.inference.restorer import Restorer
+    from audiobuff_core.inference.settings import RestoreSettings
     from audiobuff_core.progress import show_progress
 
     if not 0 < arguments.hop_tokens <= arguments.chunk_tokens:
@@ -97,9 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
             Path(arguments.input),
             Path(arguments.output),
             restorer,
-            steps=arguments.steps,
-            seed=arguments.seed,
-            cfg=arguments.cfg,
+            RestoreSettings(steps=arguments.steps, seed=arguments.seed, cfg=arguments.cfg),
             window_frames=arguments.chunk_tokens,
             overlap_frames=arguments.chunk_tokens - arguments.hop_tokens,
             sample_rate=arguments.sample_rate,

@@ -1,91 +1,263 @@
-"""One damaged file in, one repaired file and its report out."""
+"""One damaged file in; one repaired file, what was taken out of it, and a report out."""
 
+import shutil
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import soundfile
 
-from audiobuff_core.audio.read import read_audio
+from audiobuff_core import __version__
+from audiobuff_core.audio.measures import STRETCH_SECONDS, measure
+from audiobuff_core.audio.recording import Recording, Stored, as_floats, read_recording
 from audiobuff_core.audio.resample import resample
+from audiobuff_core.audio.same_format import write_like
 from audiobuff_core.audio.waveform import Waveform
-from audiobuff_core.audio.write import DEFAULT_SUBTYPES, write_audio
+from audiobuff_core.audio.write import DEFAULT_SUBTYPES
+from audiobuff_core.codecs.file_hash import file_hash
 from audiobuff_core.errors import InvalidAudio, InvalidConfig
-from audiobuff_core.files import require_writable, write_json
+from audiobuff_core.files import atomic_path, require_writable, write_json
+from audiobuff_core.inference.changes import changed_places, frame_samples
+from audiobuff_core.inference.restored_recording import RestoredRecording, restore_recording, rows_of, span_of
 from audiobuff_core.inference.restorer import Restorer
+from audiobuff_core.inference.settings import RestoreSettings
+from audiobuff_core.seeding import digest
 
+SCHEMA: Final = "audiobuff-restoration/1"
 SHORTEST_SECONDS = 0.05
-FLOAT_SUFFIXES = (".wav",)
-LARGEST_PEAK = 0.999
+FORMATS: Final = {".wav": "WAV", ".flac": "FLAC", ".aiff": "AIFF", ".ogg": "OGG", ".mp3": "MP3"}
 
 
-def check_restorable(input_path: str | Path, output_path: str | Path) -> Waveform:
-    """The audio at `input_path`, once it and the output place are known to be usable.
+def check_restorable(input_path: str | Path, output_path: str | Path) -> None:
+    """Refuse, before anything slow, what can't be restored or written.
 
     Raises:
         AudioNotFound, InvalidAudio: the input is missing, no audio, or shorter than 50 ms.
         InvalidConfig: input and output are the same file, or the output has no known format.
         OutputNotWritable: the output place can't be written.
     """
-    if Path(input_path).resolve() == Path(output_path).resolve():
-        raise InvalidConfig(
-            f"Input and output are both {input_path}: name another output, the input is never overwritten"
-        )
-    if (suffix := Path(output_path).suffix.lower()) not in DEFAULT_SUBTYPES:
-        raise InvalidConfig(
-            f"Output {output_path} has format {suffix!r}: expected one of {', '.join(DEFAULT_SUBTYPES)}"
-        )
-    waveform = read_audio(input_path)
-    if waveform.duration_seconds < SHORTEST_SECONDS:
-        raise InvalidAudio(
-            f"{input_path} has {waveform.num_samples} sample(s), {waveform.duration_seconds:.4f} s: "
-            f"expected at least {SHORTEST_SECONDS} s to restore"
-        )
+    check_places(Path(input_path), Path(output_path))
+    read_restorable(Path(input_path))
     require_writable(output_path)
-    return waveform
+
+
+def check_places(source: Path, destination: Path) -> None:
+    """Refuse an output that is the input, or of a format that we can't make of it.
+
+    Raises:
+        InvalidConfig: naming both.
+    """
+    if source.resolve() == destination.resolve() or (destination.exists() and destination.samefile(source)):
+        raise InvalidConfig(f"Input and output are both {source}: name another output, the input is never overwritten")
+    same = source.suffix.lower() == destination.suffix.lower()
+    if not same and destination.suffix.lower() not in FORMATS:
+        raise InvalidConfig(
+            f"Output {destination} has format {destination.suffix!r}: expected {source.suffix} as the input, or one of "
+            f"{', '.join(FORMATS)}"
+        )
+
+
+def read_restorable(source: Path) -> Recording:
+    """The recording at `source`, once it is known to be long enough.
+
+    Raises:
+        AudioNotFound, InvalidAudio: it is missing, no audio, or shorter than 50 ms.
+    """
+    recording = read_recording(source)
+    if recording.duration_seconds < SHORTEST_SECONDS:
+        raise InvalidAudio(
+            f"{source} has {recording.num_samples} sample(s), {recording.duration_seconds:.4f} s: expected at least "
+            f"{SHORTEST_SECONDS} s to restore"
+        )
+    return recording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """What else to write.
+
+    Attributes:
+        delta: the difference input - output, as WAV.
+        model_place: for the report, where the model lies.
+    """
+
+    delta: bool = False
+    model_place: str | None = None
+
+
+def restoration_key(
+    input_sha256: str, restorer_identity: dict[str, Any], settings: RestoreSettings, suffix: str, extras: Extras
+) -> str:
+    """Decides whether an earlier restoration is still the one that is asked for."""
+    return digest(
+        SCHEMA, __version__, input_sha256, restorer_identity, settings.as_dict(), suffix.lower(), extras.delta
+    )
+
+
+def report_path(destination: Path) -> Path:
+    """Where the report of a restored file lies: beside it."""
+    return destination.with_name(f"{destination.name}.json")
+
+
+def delta_path(destination: Path) -> Path:
+    """Where the difference lies."""
+    return destination.with_name(f"{destination.stem}.removed.wav")
 
 
 def restore_file(
     input_path: str | Path,
     output_path: str | Path,
     restorer: Restorer,
+    settings: RestoreSettings | None = None,
     *,
-    steps: int | None = None,
-    seed: int = 1337,
+    extras: Extras | None = None,
     sample_rate: int | None = None,
-    **options: Any,  # noqa: ANN401 - those of `Restorer.restore`
+    on_progress: Callable[[float], None] = lambda share: None,
+    **windows: Any,  # noqa: ANN401 - those of `Options`
 ) -> dict[str, Any]:
-    """Restore one file; the report, which is written beside the output as `<output>.json`.
+    """Restore one file; the report, which is written last, beside the output as `<output>.json`.
 
-    Formats that can't hold samples above full scale get the whole file scaled down by the least that fits, and the
-    report says by how many dB. `sample_rate` resamples first, `options` are those of `Restorer.restore`.
+    The output has the input's coding, tags and cover art where it has its suffix, else the usual coding of its own. A
+    recording that comes out unchanged is copied byte for byte.
+
+    Args:
+        input_path: damaged recording.
+        output_path: where the restored one goes.
+        restorer: the network.
+        settings: what to do and where.
+        extras: what else to write.
+        sample_rate: resample to this rate first, in Hz; None keeps the input's.
+        on_progress: told the share that is done.
+        **windows: `window_frames` and `overlap_frames`, see `restorer.Options`.
 
     Raises:
-        AudioBuffError: as `check_restorable`, or the disk is full.
+        AudioBuffError: as `check_restorable`, a setting does not suit recording or model, or the disk is full.
     """
-    waveform = check_restorable(input_path, output_path)
-    if sample_rate is not None:
-        waveform = resample(waveform, sample_rate)
+    settings, extras = settings or RestoreSettings(), extras or Extras()
+    source, destination = Path(input_path), Path(output_path)
+    check_places(source, destination)
+    recording = _for_output(read_restorable(source), destination, sample_rate)
+    span_of(recording, settings)
+    rows_of(recording, settings)
+    require_writable(destination)
     started = time.monotonic()
-    restored = restorer.restore(waveform, steps=steps, seed=seed, **options)
+    before = measure(_stretches(recording.stored, recording.sample_rate))
+    restored = _restored(recording, restorer, settings, before, on_progress, windows)
+    repairs = _repairs(recording, restored, settings)
+    copied = not restored.is_changed and destination.suffix.lower() == source.suffix.lower() and sample_rate is None
+    if extras.delta:
+        _write_delta(delta_path(destination), recording, restored.stored)
+    if copied:
+        with atomic_path(destination) as temporary:
+            shutil.copyfile(source, temporary)
+    else:
+        write_like(recording, destination, restored.stored)
     seconds = time.monotonic() - started
-    peak = float(np.abs(restored.samples).max())
-    gain = 1.0
-    if peak > LARGEST_PEAK and Path(output_path).suffix.lower() not in FLOAT_SUFFIXES:
-        gain = LARGEST_PEAK / peak
-    write_audio(output_path, restored.scaled(gain) if gain < 1 else restored)
+    input_sha256 = file_hash(source)
     report = {
+        "schema": SCHEMA,
+        "audiobuff": __version__,
+        "key": restoration_key(input_sha256, restorer.identity, settings, destination.suffix, extras),
         "input": str(input_path),
+        "input_sha256": input_sha256,
         "output": str(output_path),
-        "sample_rate": waveform.sample_rate,
-        "channels": waveform.channels,
-        "num_samples": waveform.num_samples,
-        "seconds": round(seconds, 3),
-        "real_time_factor": round(waveform.duration_seconds / max(seconds, 1e-9), 2),
-        "output_gain_db": round(20 * float(np.log10(gain)), 3),
-        "steps": steps if steps is not None else restorer.meta["inference"]["steps"],
-        "seed": seed,
+        "output_sha256": file_hash(destination),
+        "format": {"container": recording.format or source.suffix[1:], "coding": recording.subtype},
+        "bits": recording.bits or None,
+        "sample_rate": recording.sample_rate,
+        "channels": recording.channels,
+        "num_samples": recording.num_samples,
+        "detected": sorted({repair["kind"] for repair in repairs}),
+        "repairs": repairs,
+        "limited_seconds": [[round(edge, 4) for edge in place] for place in restored.limited_seconds],
+        "before": before,
+        "after": measure(_stretches(restored.stored, recording.sample_rate)),
+        "copied": copied,
+        "delta": str(delta_path(destination)) if extras.delta else None,
+        "settings": settings.as_dict(),
+        "steps": settings.steps_of(restorer.meta["inference"]["steps"]),
+        "seed": settings.seed,
         "model": restorer.identity,
+        "model_place": extras.model_place,
+        "seconds": round(seconds, 3),
+        "real_time_factor": round(recording.duration_seconds / max(seconds, 1e-9), 2),
     }
-    write_json(f"{output_path}.json", report)
+    write_json(report_path(destination), report)
     return report
+
+
+def _restored(
+    recording: Recording,
+    restorer: Restorer,
+    settings: RestoreSettings,
+    before: dict[str, Any],
+    on_progress: Callable[[float], None],
+    windows: dict[str, Any],
+) -> RestoredRecording:
+    if settings.strength == 0 or before["peak_db"] is None:  # nothing is wanted, or there is nothing
+        on_progress(1.0)
+        return RestoredRecording(recording.stored, [], [], False)
+    true_peak = 10 ** (before["true_peak_db"] / 20)
+    return restore_recording(
+        recording, restorer, settings, true_peak=true_peak, on_progress=on_progress, windows=windows
+    )
+
+
+def _for_output(recording: Recording, destination: Path, sample_rate: int | None) -> Recording:
+    """The recording as the output will store it."""
+    if sample_rate is not None and sample_rate != recording.sample_rate:
+        at_rate = resample(recording.waveform(), sample_rate)
+        recording = replace(recording, stored=recording.to_stored(at_rate.samples), sample_rate=sample_rate)
+    suffix = destination.suffix.lower()
+    if suffix == recording.path.suffix.lower():
+        return recording
+    container = FORMATS[suffix]
+    if recording.is_exact and soundfile.check_format(container, recording.subtype):
+        return replace(recording, format=container)
+    coding = DEFAULT_SUBTYPES[suffix]
+    bits = 24 if coding == "PCM_24" else 0
+    made = replace(
+        recording, format=container, subtype=coding, bits=bits, is_exact=coding in ("PCM_24", "FLOAT"),
+        stored=np.zeros((0, 0), np.int32 if bits else np.float32),
+    )  # fmt: skip
+    return replace(made, stored=made.to_stored(recording.floats()))
+
+
+def _stretches(stored: Stored, sample_rate: int) -> Iterator[Waveform]:
+    step = STRETCH_SECONDS * sample_rate
+    for first in range(0, stored.shape[1], step):
+        yield Waveform(as_floats(stored[:, first : first + step]), sample_rate)
+
+
+def _repairs(recording: Recording, restored: RestoredRecording, settings: RestoreSettings) -> list[dict[str, Any]]:
+    """Treatments, and what came of everything together as kind `network`; numbered from 1 in order of time."""
+    found = list(restored.treatments)
+    if restored.is_changed:
+        step = frame_samples(recording.sample_rate) * 1000
+        pairs = (
+            (recording.floats(first, first + step), as_floats(restored.stored[:, first : first + step]))
+            for first in range(0, recording.num_samples, step)
+        )
+        # How sure the network is, it does not say.
+        found += [
+            {"kind": "network", "confidence": None, **place} for place in changed_places(pairs, recording.sample_rate)
+        ]
+    found.sort(key=lambda one: (one["start_seconds"], one["end_seconds"], one["kind"]))
+    return [{"id": number, **one} for number, one in enumerate(found, start=1)]
+
+
+def _write_delta(destination: Path, recording: Recording, stored: Stored) -> None:
+    """Input - output as floating-point WAV, wide enough to be exact: restored + removed is the input, to the bit."""
+    # 17 bits of difference fit single precision, 25 and 33 double.
+    coding = "FLOAT" if recording.bits in (8, 16) else "DOUBLE"
+    as_wav = replace(recording, format="WAV", subtype=coding, bits=0, is_exact=True)
+    scale = 1.0 if recording.bits == 0 else 1.0 / (1 << (recording.stored.dtype.itemsize * 8 - 1))
+    kind = np.float32 if coding == "FLOAT" else np.float64
+    removed = np.empty(stored.shape, kind)
+    for first in range(0, stored.shape[1], 1 << 20):
+        place = slice(first, first + (1 << 20))
+        removed[:, place] = (recording.stored[:, place].astype(np.float64) - stored[:, place]) * scale
+    write_like(as_wav, destination, removed, tags=False)

@@ -7,7 +7,8 @@ from audiobuff_core.errors import InvalidConfig
 
 Preset = Literal["fast", "balanced", "best"]
 PRESETS: tuple[str, ...] = get_args(Preset)
-SOLVERS = ("euler", "midpoint", "heun")
+Solver = Literal["euler", "midpoint", "heun"]
+SOLVERS: tuple[str, ...] = get_args(Solver)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class RestoreSettings:
 
     preset: Preset = "balanced"
     steps: int | None = None
-    solver: str | None = None
+    solver: Solver | None = None
     tau: float | None = None
     cfg: float = 1.0
     cfg_structure: float = 1.0
@@ -80,7 +81,7 @@ class RestoreSettings:
         return {"fast": max(1, recommended // 2), "balanced": recommended, "best": 2 * recommended}[self.preset]
 
     @property
-    def method(self) -> str:
+    def method(self) -> Solver:
         """The solver."""
         return self.solver or ("midpoint" if self.preset == "best" else "euler")
 

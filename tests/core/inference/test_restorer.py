@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiobuff_core.audio.read import read_audio
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.audio.write import write_audio
 from audiobuff_core.data.dataset import Stretch
@@ -105,30 +104,13 @@ def test_a_model_of_other_encoders_is_refused(export: Path, tmp_path: Path) -> N
         Restorer.load(str(tmp_path / "other"))
 
 
-@pytest.mark.parametrize("suffix", [".wav", ".flac"])
-def test_a_file_comes_back_with_its_report(restorer: Restorer, tmp_path: Path, suffix: str) -> None:
-    tone = _tone(0.5, 32_000, channels=2)
-    write_audio(tmp_path / "in.wav", tone)
-    report = restore_file(tmp_path / "in.wav", tmp_path / f"out{suffix}", restorer)
-    assert read_audio(tmp_path / f"out{suffix}").samples.shape == tone.samples.shape
-    assert json.loads((tmp_path / f"out{suffix}.json").read_text()) == report
-    assert report["model"]["checkpoint_sha256"] == restorer.identity["checkpoint_sha256"]
-
-
-def test_a_format_without_headroom_is_scaled_by_the_least_that_fits(restorer: Restorer, tmp_path: Path) -> None:
-    loud = _tone(0.5, 44_100).scaled(4.0)
-    write_audio(tmp_path / "in.wav", loud)
-    report = restore_file(tmp_path / "in.wav", tmp_path / "out.flac", restorer)
-    assert report["output_gain_db"] == pytest.approx(20 * np.log10(0.999 / 1.2), abs=0.05)
-
-
 def test_bad_requests_leave_nothing(restorer: Restorer, tmp_path: Path) -> None:
     write_audio(tmp_path / "in.wav", _tone(0.5, 44_100))
     write_audio(tmp_path / "one.wav", Waveform(np.ones((1, 1), np.float32), 44_100))
     before = sorted(tmp_path.iterdir())
     with pytest.raises(InvalidConfig, match="never overwritten"):
         restore_file(tmp_path / "in.wav", tmp_path / "in.wav", restorer)
-    with pytest.raises(InvalidConfig, match=r"expected one of \.wav"):
+    with pytest.raises(InvalidConfig, match=r"or one of \.wav"):
         restore_file(tmp_path / "in.wav", tmp_path / "out.txt", restorer)
     with pytest.raises(InvalidAudio, match=r"1 sample\(s\).*expected at least 0.05 s"):
         restore_file(tmp_path / "one.wav", tmp_path / "out.wav", restorer)

@@ -1,0 +1,136 @@
+"""Restoring many recordings: what is done is skipped, and a bad one is no obstacle to the others."""
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from audiobuff_core.codecs.file_hash import file_hash
+from audiobuff_core.commands.restore_places import RestorePlace
+from audiobuff_core.errors import AudioBuffError, DataMissing
+from audiobuff_core.files import exists, read_json
+
+if TYPE_CHECKING:
+    from audiobuff_core.inference.restorer import Restorer
+    from audiobuff_core.inference.settings import RestoreSettings
+
+EXIT_FAILED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreFiles:
+    """What is wanted of every recording."""
+
+    restorer: "Restorer"
+    model_place: str
+    settings: "RestoreSettings"
+    delta: bool = False
+    spectrogram: bool = False
+    dry_run: bool = False
+
+
+def restore_all(places: list[RestorePlace], task: RestoreFiles) -> int:
+    """Restore each recording that is not done yet, say how it went, and sum up; 1 if any failed."""
+    from audiobuff_core.progress import show_progress
+
+    print(f"Model: {task.model_place} (profile {task.restorer.meta['profile']})")
+    done, kept, failed = 0, 0, []
+    with show_progress():
+        for number, place in enumerate(places, start=1):
+            head = f"[{number}/{len(places)}] {place.source}"
+            try:
+                if is_done(place, task):
+                    kept += 1
+                    print(f"{head}: done before")
+                    continue
+                print(f"{head}: {_restored(place, task)}", flush=True)
+                done += 1
+            except (AudioBuffError, OSError) as error:
+                reason = " ".join(str(error).split())
+                failed.append((place.source, reason))
+                print(f"{head}: error: {reason}", file=sys.stderr, flush=True)
+    verb = "would be restored" if task.dry_run else "restored"
+    print(f"{done} {verb}, {kept} done before, {len(failed)} failed")
+    return EXIT_FAILED if failed else 0
+
+
+def is_done(place: RestorePlace, task: RestoreFiles) -> bool:
+    """Whether the output is there, whole, of this very input, model and settings."""
+    from audiobuff_core.inference.restore_file import Extras, delta_path, report_path, restoration_key
+
+    report, destination = report_path(place.destination), place.destination
+    if not (place.source.is_file() and destination.is_file() and report.is_file()):
+        return False
+    if (task.delta and not exists(delta_path(destination))) or (task.spectrogram and not exists(_picture(place))):
+        return False
+    try:
+        told = read_json(report)
+        found = (told["key"], told["output_sha256"])
+    except (DataMissing, KeyError, TypeError):
+        return False  # some other file of that name, or one that is not whole: it is made again
+    extras = Extras(delta=task.delta)
+    identity = task.restorer.identity
+    key = restoration_key(file_hash(place.source), identity, task.settings, destination.suffix, extras)
+    return found == (key, file_hash(destination))
+
+
+def _restored(place: RestorePlace, task: RestoreFiles) -> str:
+    """Restore one recording; a line about it."""
+    from audiobuff_core.inference.restore_file import Extras, check_restorable, read_restorable, restore_file
+    from audiobuff_core.progress import share_bar
+
+    if task.dry_run:
+        recording = read_restorable(place.source)
+        coding = f"{recording.sample_rate} Hz, {recording.channels} channel(s), {recording.subtype}"
+        return f"{recording.duration_seconds:.1f} s, {coding}, to {place.destination}"
+    if task.spectrogram:
+        check_restorable(place.source, place.destination)
+    extras = Extras(delta=task.delta, model_place=task.model_place)
+    report = restore_file(
+        place.source,
+        place.destination,
+        task.restorer,
+        task.settings,
+        extras=extras,
+        on_progress=share_bar(place.source.name[:34]),
+    )
+    if task.spectrogram:
+        _draw(place)
+    return _in_words(report, place)
+
+
+def _in_words(report: dict[str, Any], place: RestorePlace) -> str:
+    if report["copied"]:
+        return f"nothing to change, copied to {place.destination}"
+    kinds = {kind: sum(one["kind"] == kind for one in report["repairs"]) for kind in report["detected"]}
+    told = ", ".join(f"{kind} {count}x" for kind, count in kinds.items())
+    limited = f", {len(report['limited_seconds'])} peak(s) held" if report["limited_seconds"] else ""
+    return f"{told or 'changed'}{limited}, {report['seconds']:.1f} s, to {place.destination}"
+
+
+def _picture(place: RestorePlace) -> str:
+    return f"{place.destination}.png"
+
+
+def _draw(place: RestorePlace) -> None:
+    """The spectrogram of the first channel before, above that after, on one scale."""
+    import io
+
+    from PIL import Image
+
+    from audiobuff_core.audio.recording import as_floats, read_recording
+    from audiobuff_core.evaluation.figures import loudest_db, spectrogram_png
+    from audiobuff_core.files import write_bytes
+
+    channels = []
+    for path in (place.source, place.destination):
+        recording = read_recording(path)
+        channels.append((as_floats(recording.stored[:1])[0], recording.sample_rate))
+    top_db = loudest_db(*channels[0])
+    pictures = [Image.open(io.BytesIO(spectrogram_png(*one, top_db=top_db))).convert("RGB") for one in channels]
+    width, height = pictures[0].size
+    both = Image.new("RGB", (width, 2 * height + 4), (255, 255, 255))
+    for index, picture in enumerate(pictures):
+        both.paste(picture, (0, index * (height + 4)))
+    buffer = io.BytesIO()
+    both.save(buffer, format="PNG")
+    write_bytes(_picture(place), buffer.getvalue())

@@ -1,0 +1,107 @@
+"""Which parts of a restored recording take the place of the damaged one's."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.signal import firwin, oaconvolve
+
+from audiobuff_core.audio.waveform import Samples
+from audiobuff_core.errors import InvalidConfig
+
+FADE_SECONDS = 0.01
+# Longer stretches of exact zeros are silence, and stay so; shorter ones may be gaps that want to be filled.
+SILENCE_SECONDS = 2.0
+_FILTER_SECONDS = 0.02
+_BLOCK_SAMPLES = 1 << 20
+
+Was = Callable[[int, int], Samples]
+"""Samples [first, last) of the damaged recording, float32 [channels, last - first]."""
+
+
+def keep_band(wet: Samples, was: Was, sample_rate: int, below_hz: float) -> None:
+    """Give `wet` [channels, samples], in place, the band of the damaged recording below `below_hz`.
+
+    By a linear-phase filter of 40 ms: what the damaged one has more there is added.
+
+    Raises:
+        InvalidConfig: there is nothing above that frequency.
+    """
+    if below_hz >= sample_rate / 2:
+        raise InvalidConfig(f"--keep-below {below_hz:g}: expected less than half of the rate, {sample_rate / 2:g} Hz")
+    reach = max(16, round(_FILTER_SECONDS * sample_rate))
+    low_pass = firwin(2 * reach + 1, below_hz, fs=sample_rate).astype(np.float32)
+    behind = np.zeros((wet.shape[0], reach), np.float32)
+    for first in range(0, wet.shape[1], _BLOCK_SAMPLES):
+        last = min(wet.shape[1], first + _BLOCK_SAMPLES)
+        ahead = min(wet.shape[1], last + reach)
+        more = was(first, ahead) - wet[:, first:ahead]
+        padded = np.pad(more, ((0, 0), (0, last + reach - ahead)))
+        low = oaconvolve(np.concatenate([behind, padded], axis=1), low_pass[None], mode="valid", axes=1)
+        behind = np.concatenate([behind, more[:, : last - first]], axis=1)[:, -reach:]
+        wet[:, first:last] += low
+
+
+def blend(
+    wet: Samples, was: Was, sample_rate: int, *, kept: tuple[int, int], rows: Sequence[int], at_edges: tuple[bool, bool]
+) -> None:
+    """Put the damaged samples back into `wet`, in place, wherever they are not to change.
+
+    Args:
+        wet: restored, [channels, samples].
+        was: damaged.
+        sample_rate: in Hz.
+        kept: samples [begin, end) that may change, from 10 ms inside on in full.
+        rows: channels that may change.
+        at_edges: whether there is anything to fade to before `begin` and behind `end`.
+    """
+    begin, end = kept
+    fade = max(1, min(round(FADE_SECONDS * sample_rate), (end - begin) // 2))
+    silent = _Silence(wet.shape[0], sample_rate)
+    chosen = np.zeros((wet.shape[0], 1), np.float32)
+    chosen[list(rows)] = 1.0
+    silences = silent.find(was, wet.shape[1])
+    for first in range(0, wet.shape[1], _BLOCK_SAMPLES):
+        last = min(wet.shape[1], first + _BLOCK_SAMPLES)
+        place = np.arange(first, last)
+        rise = np.clip((place - begin + 0.5) / fade, 0, 1) if at_edges[0] else (place >= begin) * 1.0
+        fall = np.clip((end - place - 0.5) / fade, 0, 1) if at_edges[1] else (place < end) * 1.0
+        share = chosen * (rise * fall).astype(np.float32)
+        silent.mute(share, silences, first, wet.shape[1])
+        damaged = was(first, last)
+        mixed = damaged + share * (wet[:, first:last] - damaged)
+        wet[:, first:last] = np.where(share == 0, damaged, mixed)
+
+
+class _Silence:
+    """Stretches of exact zeros in each channel."""
+
+    def __init__(self, channels: int, sample_rate: int) -> None:
+        self.channels = channels
+        self.shortest = round(SILENCE_SECONDS * sample_rate)
+        self.fade = max(1, round(FADE_SECONDS * sample_rate))
+
+    def find(self, was: Was, num_samples: int) -> list[tuple[int, int, int]]:
+        """Row, first and last sample of each."""
+        found, running = [], [0] * self.channels
+        for first in range(0, num_samples, _BLOCK_SAMPLES):
+            last = min(num_samples, first + _BLOCK_SAMPLES)
+            for row, samples in enumerate(was(first, last)):
+                sounding = np.flatnonzero(samples) + first
+                edges = np.concatenate([[running[row] - 1], sounding])
+                gaps = np.flatnonzero(np.diff(edges) - 1 >= self.shortest)
+                found += [(row, int(edges[gap]) + 1, int(edges[gap + 1])) for gap in gaps]
+                running[row] = int(edges[-1]) + 1
+        rest = [(row, running[row], num_samples) for row in range(self.channels)]
+        return found + [one for one in rest if one[2] - one[1] >= min(self.shortest, num_samples)]
+
+    def mute(self, share: Samples, silences: list[tuple[int, int, int]], first: int, num_samples: int) -> None:
+        """Bring `share` [channels, samples from `first` on] to 0 inside the silences, over 10 ms next to sound."""
+        last = first + share.shape[1]
+        for row, begin, end in silences:
+            if begin >= last or end <= first:
+                continue
+            inside = np.arange(max(begin, first), min(end, last))
+            from_begin = inside - begin + 1 if begin > 0 else self.fade
+            from_end = end - inside if end < num_samples else self.fade
+            depth = np.minimum(from_begin, from_end) / self.fade
+            share[row, inside - first] *= np.clip(1 - depth, 0, 1).astype(np.float32)

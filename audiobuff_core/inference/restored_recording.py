@@ -1,0 +1,189 @@
+"""A recording repaired, with every sample that is not concerned left as its file had it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from audiobuff_core.audio.peaks import limit_peaks
+from audiobuff_core.audio.recording import Recording, Stored
+from audiobuff_core.audio.waveform import Samples, Waveform
+from audiobuff_core.errors import InvalidConfig
+from audiobuff_core.inference.blending import blend, keep_band
+from audiobuff_core.inference.restorer import Restorer
+from audiobuff_core.inference.settings import RestoreSettings
+from audiobuff_core.treatment.chain import treat
+
+CONTEXT_SECONDS = 6.0
+TREATED_SECONDS, TREATED_JOIN_SECONDS = 600, 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RestoredRecording:
+    """What came of a recording.
+
+    Attributes:
+        stored: samples as its file stores them.
+        treatments: what the exact treatments changed, as JSON values.
+        limited_seconds: begin and end of the places that were turned down so that they fit the format.
+        is_changed: whether any sample differs.
+    """
+
+    stored: Stored
+    treatments: list[dict[str, Any]]
+    limited_seconds: list[tuple[float, float]]
+    is_changed: bool
+
+
+def restore_recording(
+    recording: Recording,
+    restorer: Restorer,
+    settings: RestoreSettings,
+    *,
+    true_peak: float,
+    on_progress: Callable[[float], None],
+    windows: dict[str, Any] | None = None,
+) -> RestoredRecording:
+    """Treat and restore `recording` as `settings` say; nothing is written.
+
+    Args:
+        recording: the damaged one.
+        restorer: the network.
+        settings: what to do and where.
+        true_peak: of the recording, linear; the result may have no higher one above full scale.
+        on_progress: told the share that is done.
+        windows: `window_frames` and `overlap_frames`, where they are not the model's.
+
+    Raises:
+        InvalidConfig: the stretch or a channel that is asked for is not there, or an option does not suit the model.
+    """
+    begin, end = span_of(recording, settings)
+    rows = rows_of(recording, settings)
+    rate = recording.sample_rate
+    context = round(CONTEXT_SECONDS * rate) if settings.only_seconds else recording.num_samples
+    first, last = max(0, begin - context), min(recording.num_samples, end + context)
+    wet = recording.floats(first, last)
+    if np.shares_memory(wet, recording.stored):
+        wet = wet.copy()
+    treatments = _treat(wet, rate, settings, first / rate)
+    _restore(wet, rate, restorer, settings, on_progress, windows or {})
+
+    def was(start: int, stop: int) -> Samples:
+        return recording.floats(first + start, first + stop)
+
+    if settings.keep_below_hz is not None:
+        keep_band(wet, was, rate, settings.keep_below_hz)
+    blend(
+        wet, was, rate, kept=(begin - first, end - first), rows=rows, at_edges=(begin > 0, end < recording.num_samples)
+    )
+    limited = []
+    if not recording.has_headroom:
+        limited = limit_peaks(wet, rate, largest=1.0, largest_true=max(1.0, true_peak))
+    stored, changed = _as_stored(recording, wet, first)
+    shown = [one for one in treatments if one["end_seconds"] > begin / rate and one["start_seconds"] < end / rate]
+    places = [((first + start) / rate, (first + stop) / rate) for start, stop in limited]
+    return RestoredRecording(stored, shown, places, changed)
+
+
+def span_of(recording: Recording, settings: RestoreSettings) -> tuple[int, int]:
+    """The samples [begin, end) that may change.
+
+    Raises:
+        InvalidConfig: the recording ends before they begin.
+    """
+    if settings.only_seconds is None:
+        return 0, recording.num_samples
+    begin, end = (round(seconds * recording.sample_rate) for seconds in settings.only_seconds)
+    if begin >= recording.num_samples:
+        raise InvalidConfig(
+            f"--only {settings.only_seconds[0]:g}-{settings.only_seconds[1]:g}: {recording.path} ends at "
+            f"{recording.duration_seconds:.3f} s; name a stretch inside it"
+        )
+    return begin, min(end, recording.num_samples)
+
+
+def rows_of(recording: Recording, settings: RestoreSettings) -> list[int]:
+    """The channels, from 0, that may change.
+
+    Raises:
+        InvalidConfig: the recording does not have one of them.
+    """
+    if settings.channels is None:
+        return list(range(recording.channels))
+    missing = [number for number in settings.channels if number > recording.channels]
+    if missing:
+        raise InvalidConfig(f"--channels {missing[0]}: {recording.path} has {recording.channels}; name those from 1 on")
+    return sorted({number - 1 for number in settings.channels})
+
+
+def _treat(wet: Samples, rate: int, settings: RestoreSettings, start_seconds: float) -> list[dict[str, Any]]:
+    """Treat `wet` in place, ten minutes at a time; the repairs."""
+    step, join = TREATED_SECONDS * rate, TREATED_JOIN_SECONDS * rate
+    repairs: list[dict[str, Any]] = []
+    tail: Samples | None = None
+    for begin in range(0, wet.shape[1], step):
+        end = min(wet.shape[1], begin + step + join)
+        fresh = Waveform(wet[:, begin:end].copy(), rate)
+        treated = treat(fresh, without=settings.without)
+        change = settings.strength * (treated.waveform.samples - fresh.samples) if treated.repairs else None
+        length = 0 if tail is None else tail.shape[1]
+        rise = (np.arange(length, dtype=np.float32) + 0.5) / max(1, length)
+        next_tail = change[:, step:].copy() if change is not None else np.zeros_like(fresh.samples[:, step:])
+        if change is not None:
+            change[:, :length] *= rise
+            wet[:, begin : begin + step] += change[:, :step]
+        if tail is not None:
+            wet[:, begin : begin + length] += tail * (1 - rise)
+        tail = next_tail
+        for repair in treated.repairs:
+            told = repair.as_dict()
+            told["start_seconds"] = round(told["start_seconds"] + begin / rate + start_seconds, 4)
+            told["end_seconds"] = round(told["end_seconds"] + begin / rate + start_seconds, 4)
+            repairs.append(told)
+    return repairs
+
+
+def _restore(
+    wet: Samples,
+    rate: int,
+    restorer: Restorer,
+    settings: RestoreSettings,
+    on_progress: Callable[[float], None],
+    windows: dict[str, Any],
+) -> None:
+    """Restore `wet` in place: the stream reads ahead of what it yields."""
+    done = 0
+    for piece in restorer.stream(
+        lambda first, last: wet[:, first:last],
+        wet.shape[1],
+        rate,
+        steps=settings.steps_of(restorer.meta["inference"]["steps"]),
+        method=settings.method,
+        tau=settings.tau,
+        cfg=settings.cfg,
+        cfg_structure=settings.cfg_structure,
+        cfg_semantic=settings.cfg_semantic,
+        seed=settings.seed,
+        strength=settings.strength,
+        on_progress=on_progress,
+        **windows,
+    ):
+        wet[:, done : done + piece.shape[1]] = piece
+        done += piece.shape[1]
+
+
+def _as_stored(recording: Recording, wet: Samples, first: int) -> tuple[Stored, bool]:
+    """All samples as the file stores them, those from `first` on by `wet`, whose memory is used up where it serves."""
+    kind = recording.stored.dtype
+    in_place = kind.itemsize == wet.dtype.itemsize and wet.shape == recording.stored.shape
+    stored: Stored = wet.view(kind) if in_place else recording.stored.copy()
+    is_changed = False
+    for start in range(0, wet.shape[1], 1 << 20):
+        stop = min(wet.shape[1], start + (1 << 20))
+        old, new = recording.stored[:, first + start : first + stop], wet[:, start:stop]
+        differs = new != recording.floats(first + start, first + stop)
+        made = np.where(differs, recording.to_stored(new), old)
+        is_changed = is_changed or not np.array_equal(made, old)
+        stored[:, first + start : first + stop] = made
+    return stored, is_changed

@@ -1,0 +1,172 @@
+"""`audiobuff restore`: folders, patterns, going on, bad input in one line, and nothing lost."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiobuff_assets import cli
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def model(export):
+    return ["--checkpoint", str(export)]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def music(seconds=0.3, channels=1, seed=1):
+    return 0.1 * np.random.default_rng(seed).standard_normal((int(seconds * RATE), channels))
+
+
+def write(path, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, music(**options), RATE, subtype="PCM_16")
+    return path
+
+
+def restore(*arguments):
+    return cli.main(["restore", *map(str, arguments)])
+
+
+def test_one_file_to_a_file(here, model, capsys):
+    write(here / "Tonbänder Ω.wav")
+    assert restore("Tonbänder Ω.wav", "-o", "new/out.wav", *model) == 0
+    assert soundfile.info("new/out.wav").frames == soundfile.info("Tonbänder Ω.wav").frames
+    assert "1 restored, 0 done before, 0 failed" in capsys.readouterr().out
+    assert json.loads((here / "new" / "out.wav.json").read_text())["model_place"] == model[1]
+
+
+def test_folders_files_and_patterns_go_to_a_folder_and_only_once(here, model, capsys):
+    for name in ("a/one.wav", "a/deep/one.flac", "b/two.wav", "b/x.txt", "c.wav"):
+        write(here / name) if not name.endswith("txt") else (here / name).write_text("no audio, no matter")
+    given = ["a", "b/*.wav", "c.wav", "-o", "out", *model]
+    assert restore(*given) == 0
+    made = sorted(str(path.relative_to(here / "out")) for path in (here / "out").rglob("*.*") if path.suffix != ".json")
+    assert made == ["c.wav", "deep/one.flac", "one.wav", "two.wav"]
+    before = {path: path.stat().st_mtime_ns for path in (here / "out").rglob("*.wav")}
+    assert restore(*given) == 0
+    assert "0 restored, 4 done before" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in (here / "out").rglob("*.wav")}
+    (here / "out" / "c.wav").write_bytes(b"broken")  # changed since
+    (here / "out" / "two.wav.json").unlink()  # killed before it was written
+    write(here / "a" / "one.wav", seed=2)  # another recording by now
+    assert restore(*given) == 0
+    assert "3 restored, 1 done before" in capsys.readouterr().out
+    assert restore(*given, "--seed", "8") == 0
+    assert "4 restored, 0 done before" in capsys.readouterr().out
+
+
+def test_a_bad_file_is_one_line_and_the_others_are_done(here, model, capsys):
+    write(here / "in" / "good.wav")
+    (here / "in" / "text.wav").write_text("hello")
+    (here / "in" / "empty.wav").write_bytes(b"")
+    (here / "in" / "cut.wav").write_bytes((here / "in" / "good.wav").read_bytes()[:3000])
+    soundfile.write(here / "in" / "one.wav", np.zeros(1), RATE)
+    soundfile.write(here / "in" / "nan.wav", np.full(RATE, np.nan), RATE, subtype="FLOAT")
+    assert restore("in", "missing.wav", "-o", "out", *model) == 1
+    said = capsys.readouterr()
+    errors = said.err.splitlines()
+    assert len(errors) == 6
+    for name, reason in {
+        "cut.wav": "cut off", "empty.wav": "0 bytes", "nan.wav": "NaN", "one.wav": "at least 0.05 s",
+        "text.wav": "not audio", "missing.wav": "no such file",
+    }.items():  # fmt: skip
+        assert any(name in line and reason in line for line in errors), (name, errors)
+    assert "1 restored, 0 done before, 6 failed" in said.out
+    assert sorted(path.name for path in (here / "out").iterdir()) == ["good.wav", "good.wav.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["in.wav", "-o", "in.wav"], "never overwritten|is an input"), (["empty", "-o", "out"], "No recordings below"),
+        (["*.ogg", "-o", "out"], "No recording matches"), (["in.wav", "b/in.wav", "-o", "out"], "both go to"),
+        (["in.wav", "b/in.wav", "-o", "b/in.wav"], "name a folder"),
+        (["in.wav", "-o", "out.wav", "--tau", "3"], "tau 3"),
+        (["in.wav", "-o", "out.wav", "--strength", "-1"], "strength -1"), (["b", "-o", "b"], "is an input"),
+        (["in.wav", "-o", "out.wav", "--device", "gpu9"], "--device gpu9"),
+    ],
+)  # fmt: skip
+def test_bad_requests_are_one_line_and_leave_nothing(here, model, capsys, arguments, reason):
+    write(here / "in.wav")
+    write(here / "b" / "in.wav", seed=2)
+    (here / "empty").mkdir()
+    before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    assert restore(*arguments, *model) == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert any(part in said for part in reason.split("|"))
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+
+
+def test_a_stretch_that_is_absent_and_wrong_words_are_refused(here, model, capsys):
+    write(here / "in.wav")
+    assert restore("in.wav", "-o", "out.wav", "--only", "5-6", *model) == 1
+    assert "ends at 0.300 s" in capsys.readouterr().err
+    for wrong in (["--only", "6-5"], ["--only", "now"], ["--channels", "0"], ["--preset", "slow"]):
+        with pytest.raises(SystemExit) as left:
+            restore("in.wav", "-o", "out.wav", *wrong, *model)
+        assert left.value.code == 2
+    assert not (here / "out.wav").exists()
+
+
+def test_a_leading_dash_needs_two(here, model):
+    write(here / "-in.wav")
+    assert restore("-o", "out.wav", *model, "--", "-in.wav") == 0
+    assert (here / "out.wav").exists()
+
+
+def test_a_dry_run_writes_nothing(here, model, capsys):
+    write(here / "in.wav", channels=2)
+    assert restore("in.wav", "-o", "out.wav", "--dry-run", *model) == 0
+    assert "16000 Hz, 2 channel(s), PCM_16, to out.wav" in capsys.readouterr().out
+    assert [path.name for path in here.iterdir()] == ["in.wav"]
+
+
+def test_difference_and_picture_are_written_beside(here, model):
+    write(here / "in.wav")
+    assert restore("in.wav", "-o", "out.wav", "--delta", "--spectrogram", "--only", "0.1-0.2", *model) == 0
+    assert sorted(path.name for path in here.iterdir()) == [
+        "in.wav", "out.removed.wav", "out.wav", "out.wav.json", "out.wav.png"
+    ]  # fmt: skip
+    assert restore("in.wav", "-o", "out.wav", *model) == 0
+
+
+def test_without_a_model_the_ways_out_are_named(here, capsys):
+    write(here / "in.wav")
+    assert restore("in.wav", "-o", "out.wav") == 1
+    said = capsys.readouterr().err
+    assert "--checkpoint" in said
+    assert "audiobuff demo" in said
+
+
+def test_no_right_to_write_is_one_line(here, model, capsys):
+    write(here / "in.wav")
+    (here / "file").write_text("in the way")
+    assert restore("in.wav", "-o", "file/out.wav", *model) == 1
+    assert "Can't write" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_nothing_half_written(here, model, capsys):
+    import resource
+    import signal
+
+    write(here / "in.wav", seconds=2.0)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        assert restore("in.wav", "-o", "out/out.wav", *model) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert "disk is full" in capsys.readouterr().err
+    assert list((here / "out").iterdir()) == []
