@@ -16,6 +16,8 @@ EDGE_DB = 6.0
 CLIFF_DB = 20.0
 CLIFF_BAND = (0.85, 0.93)
 SMOOTHING_HZ = 150.0
+# What is so far under the loudest bin is nothing: the window's own side lobes are.
+LEAKAGE_DB = 90.0
 # Converters and lossy codecs at their best end between here and the top: that counts as full.
 FULL_SHARE = 0.88
 LOWEST_EDGE_HZ = 1_000.0
@@ -50,7 +52,7 @@ def band_edge_hz(waveform: Waveform) -> float | None:
     level_db = 10.0 * np.log10(power + power.max() * 1e-16)
     smooth_db = np.convolve(np.pad(level_db, width, mode="edge"), np.full(width, 1.0 / width), "same")[width:-width]
     top = smooth_db[int(0.95 * len(smooth_db)) : int(0.995 * len(smooth_db))]
-    floor_db = float(np.median(top))
+    floor_db = max(float(np.median(top)), float(level_db.max()) - LEAKAGE_DB)
     above = np.flatnonzero(smooth_db > max(floor_db + EDGE_DB, float(top.max()) + 1.0))
     foot = int(above[-1]) if len(above) else 0
     below = level_db[int(CLIFF_BAND[0] * foot) : int(CLIFF_BAND[1] * foot)]

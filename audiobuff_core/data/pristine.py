@@ -1,6 +1,7 @@
 """What ingest leaves of a shard: verified tracks with their measures, and what was put aside."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from audiobuff_core.data.library import Split
@@ -99,9 +100,9 @@ def load_pristine(root: str, shard: str) -> PristineShard:
 
 
 def shard_of_manifest(path: str, manifest: dict[str, Any]) -> PristineShard:
-    """The shard in the folder `path` that `manifest` describes; tracks stand in the order of their names."""
+    """The shard in the folder `path` that `manifest` describes; tracks stand in the order of their ids."""
     tracks = []
-    for name, item in sorted(manifest["items"].items()):
+    for name, item in sorted(manifest["items"].items(), key=lambda entry: Path(entry[0]).stem):
         values = {field: value for field, value in item.items() if field not in ("key", "measures")}
         tracks.append(PristineTrack(path=join(path, name), measures=Measures(**item["measures"]), **values))
     quarantined = tuple(QuarantinedTrack(**one) for one in manifest["quarantined"])

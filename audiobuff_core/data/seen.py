@@ -1,6 +1,7 @@
 """The files of a library: which there are, their hashes (taken once), and those that had to be passed over."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -58,11 +59,11 @@ def look_through(folder: str) -> tuple[list[str], list[PassedOver]]:
     if not filesystem.isdir(top):
         raise AudioNotFound(f"No folder {printable(folder)}: expected a folder with recordings; check the path")
     closed: list[OSError] = []
-    # Other file systems list everything at once: they fail as a whole, or not at all.
-    options = {"on_error": closed.append} if is_local(address) else {}
+    # fsspec says nothing of folders on this machine that it may not look into.
+    places = _files_under(top, closed) if is_local(address) else filesystem.find(top)
     passed = []
     found = []
-    for path in filesystem.find(top, **options):
+    for path in places:
         inside = path.removeprefix(top).lstrip("/").split("/")
         hidden = any(part.startswith(".") for part in inside) or INBOX_NAME in inside[:-1]
         if hidden or Path(path).suffix.lower() not in AUDIO_SUFFIXES:
@@ -78,6 +79,11 @@ def look_through(folder: str) -> tuple[list[str], list[PassedOver]]:
         for error in closed
     ]
     return sorted(found), passed
+
+
+def _files_under(top: str, closed: list[OSError]) -> Iterator[str]:
+    for folder, _, names in os.walk(top, onerror=closed.append):
+        yield from (f"{folder.rstrip('/')}/{name}" for name in names)
 
 
 def hash_files(root: str, sources: list[str]) -> tuple[dict[str, str], list[PassedOver]]:

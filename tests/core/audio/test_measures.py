@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy import signal
 
-from audiobuff_core.audio.bandwidth import bandwidth_hz
+from audiobuff_core.audio.bandwidth import band_edge_hz, bandwidth_hz
 from audiobuff_core.audio.clipped import clipped_share
 from audiobuff_core.audio.loudness import level_gain, loudness_lufs
+from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
 
 
@@ -57,3 +59,26 @@ def test_clipped_share_counts_flat_tops_only():
     assert clipped_share(Waveform(cut, 8_000)) == pytest.approx(flat, abs=0.01)
     assert clipped_share(Waveform(np.zeros((1, 50), np.float32), 8_000)) == 0.0
     assert clipped_share(Waveform(np.array([[0, 1, 1, 0, 1, 1, 1, 0]], np.float32), 8_000)) == pytest.approx(3 / 8)
+
+
+def full_band(seconds=1.0):
+    return Waveform(
+        0.1 * np.random.default_rng(3).standard_normal((1, int(44_100 * seconds))).astype(np.float32), 44_100
+    )
+
+
+@pytest.mark.parametrize("lower_rate", [8_000, 16_000, 22_050, 32_000])
+def test_an_edge_is_where_a_lower_rate_ended(lower_rate):
+    raised = resample(resample(full_band(), lower_rate), 44_100)
+    dithered = raised.samples + np.random.default_rng(4).uniform(-1, 1, raised.samples.shape) / 2**15
+    for samples in (raised.samples, dithered.astype(np.float32)):
+        assert band_edge_hz(Waveform(samples, 44_100)) == pytest.approx(0.97 * lower_rate / 2, rel=0.03)
+
+
+def test_what_nature_lacks_is_no_edge():
+    times = np.arange(44_100) / 44_100
+    chord = sum(np.sin(2 * np.pi * hz * times) / hz for hz in 110 * np.arange(1, 40))
+    falling = signal.lfilter(*signal.butter(2, 800, fs=44_100), full_band().samples)
+    for samples in (full_band().samples, chord[None] + 1e-4 * full_band().samples, falling, 0 * falling):
+        assert band_edge_hz(Waveform(samples.astype(np.float32), 44_100)) is None
+    assert band_edge_hz(Waveform(np.ones((1, 1), np.float32), 8_000)) is None
