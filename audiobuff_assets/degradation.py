@@ -1,7 +1,9 @@
 """Group `degradation`: training tracks are damaged on purpose, by a table that can be drawn again at any time."""
 
+import math
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
@@ -10,6 +12,9 @@ from audiobuff_assets.results import OWNERS, TAGS, key, materialized
 from resources.code_version import code_version
 from resources.partitions import SHARDS
 from resources.storage import Storage
+
+if TYPE_CHECKING:
+    from audiobuff_core.data.damage import DegradedItem
 
 
 class DamageConfig(dg.Config):
@@ -42,21 +47,30 @@ def plan(context: dg.AssetExecutionContext, config: DamageConfig, storage: Stora
 
     **Guarded by** `parameters_in_range` (blocks): every row can be drawn again and all its numbers are finite.
     """
+    from audiobuff_assets.pictures import shard_picture
+    from audiobuff_assets.shard_tables import markdown_table
     from audiobuff_core.data.damage import plan_shard
 
     made = plan_shard(
         storage.url, context.partition_key, recipe=config.recipe, variants=config.variants, seed=config.seed
     )
     kinds = Counter(fault.kind for row in made.rows for fault in row.faults)
-    table = "\n".join(
-        ["| fault | rows |", "|---|---|", *(f"| {kind} | {count} |" for kind, count in sorted(kinds.items()))]
-    )
-    return materialized(
-        context,
-        made,
-        options=config.model_dump(),
-        metadata={"rows": len(made.rows), "faults": dg.MetadataValue.md(table)},
-    )
+    worst = sorted(made.rows, key=lambda row: len(row.faults), reverse=True)
+    metadata: dict[str, Any] = {
+        "rows": len(made.rows),
+        "faults": dg.MetadataValue.md("\n".join(["| fault | rows |", "|---|---|", *_lines(kinds)])),
+        "worst_rows": markdown_table(
+            ["track", "variant", "faults"],
+            ([row.track_id, row.variant, ", ".join(fault.kind for fault in row.faults)] for row in worst),
+        ),
+    }
+    if made.rows:
+        metadata["picture"] = shard_picture({"faults a row": [len(row.faults) for row in made.rows]}, {})
+    return materialized(context, made, options=config.model_dump(), metadata=metadata)
+
+
+def _lines(kinds: Counter[str]) -> list[str]:
+    return [f"| {kind} | {count} |" for kind, count in sorted(kinds.items())]
 
 
 @dg.asset(
@@ -79,11 +93,37 @@ def degraded(context: dg.AssetExecutionContext, storage: Storage) -> dg.Material
 
     **Guarded by** `aligned_with_pristine` (blocks) and `damage_within_spec`.
     """
-    from audiobuff_assets.pictures import spectrograms
     from audiobuff_core.data.damage import degrade_shard
 
     made = degrade_shard(storage.url, context.partition_key)
     metadata: dict[str, Any] = {"damaged_tracks": len(made.items)}
     if made.items:
-        metadata["spectrograms"] = spectrograms({"clean": made.items[0].clean_path, "damaged": made.items[0].path})
+        metadata |= _how_bad(made.items)
     return materialized(context, made, options={}, metadata=metadata)
+
+
+def _how_bad(items: Sequence["DegradedItem"]) -> dict[str, Any]:
+    """How far damaged is from clean: histograms, the worst tracks, and how the worst of them looks."""
+    from audiobuff_assets.pictures import shard_picture
+    from audiobuff_assets.shard_tables import markdown_table
+    from audiobuff_core.audio.read import read_audio
+
+    def decibels(power: float) -> float:
+        return 10.0 * math.log10(power + 1e-12)
+
+    def measures(item: "DegradedItem") -> tuple[float, float]:
+        clean, damaged = (read_audio(path).samples[0] for path in (item.clean_path, item.path))
+        signal, error, level = (float((part**2).mean()) for part in (clean, damaged - clean, damaged))
+        return decibels(signal) - decibels(error), decibels(level)
+
+    found = {f"{item.track_id}.v{item.variant}": (item, *measures(item)) for item in items}
+    worst = sorted(found, key=lambda name: found[name][1])
+    first = found[worst[0]][0]
+    rows = ([name, *found[name][1:], ", ".join(one.kind for one in found[name][0].row.faults)] for name in worst)
+    return {
+        "worst_tracks": markdown_table(["track", "SNR dB", "RMS dBFS", "faults"], rows),
+        "spectrograms": shard_picture(
+            {"SNR, dB": [one[1] for one in found.values()], "RMS, dBFS": [one[2] for one in found.values()]},
+            {"worst, clean": first.clean_path, "worst, damaged": first.path},
+        ),
+    }

@@ -3,7 +3,7 @@
 import base64
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -11,6 +11,7 @@ import dagster as dg
 from audiobuff_core.training.plot import loss_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MAX_BYTES = 100_000
@@ -25,22 +26,42 @@ def loss_curve(training_log: str) -> dg.MarkdownMetadataValue:
 
 def spectrograms(paths: Mapping[str, str]) -> dg.MarkdownMetadataValue:
     """The spectrograms of audio files side by side, the first seconds of each, titled by their keys."""
+    return shard_picture({}, paths)
+
+
+def shard_picture(histograms: Mapping[str, Sequence[float]], paths: Mapping[str, str]) -> dg.MarkdownMetadataValue:
+    """A histogram of each column of figures, and the spectrograms of audio files, all titled by their keys."""
+    num_columns = min(3, len(histograms) + len(paths))
+    num_rows = -(-(len(histograms) + len(paths)) // num_columns)
+    figure = _figure(3.0 * num_columns, 2.6 * num_rows)
+    places = iter(figure.subplots(num_rows, num_columns, squeeze=False).flat)
+    for title, values in histograms.items():
+        axes = next(places)
+        axes.hist(values, bins=20)
+        axes.set_title(title, fontsize=8)
+        axes.tick_params(labelsize=6)
+    for title, path in paths.items():
+        axes = next(places)
+        _draw_spectrogram(axes, path)
+        axes.set_title(title, fontsize=8)
+        axes.tick_params(labelsize=6)
+    for axes in places:
+        axes.set_axis_off()
+    return _markdown(figure, "spectrograms, kHz over seconds")
+
+
+def _draw_spectrogram(axes: "Axes", path: str) -> None:
     import numpy as np
     from scipy.signal import stft
 
     from audiobuff_core.audio.read import read_audio
 
-    figure = _figure(3.0 * len(paths), 2.6)
-    for axes, (title, path) in zip(np.atleast_1d(figure.subplots(1, len(paths))), paths.items(), strict=True):
-        waveform = read_audio(path).mono()
-        samples = waveform.samples[0, : int(SHOWN_SECONDS * waveform.sample_rate)]
-        samples = np.pad(samples, (0, max(0, 1024 - len(samples))))
-        moments_hz, seconds, spectrum = stft(samples, fs=waveform.sample_rate, nperseg=1024, noverlap=512)
-        level_db = 20 * np.log10(np.abs(spectrum) + 1e-6)
-        axes.pcolormesh(seconds, moments_hz / 1000, level_db, vmin=-110, vmax=-20, rasterized=True)
-        axes.set_title(title, fontsize=8)
-        axes.tick_params(labelsize=6)
-    return _markdown(figure, "spectrograms, kHz over seconds")
+    waveform = read_audio(path).mono()
+    samples = waveform.samples[0, : int(SHOWN_SECONDS * waveform.sample_rate)]
+    samples = np.pad(samples, (0, max(0, 1024 - len(samples))))
+    moments_hz, seconds, spectrum = stft(samples, fs=waveform.sample_rate, nperseg=1024, noverlap=512)
+    level_db = 20 * np.log10(np.abs(spectrum) + 1e-6)
+    axes.pcolormesh(seconds, moments_hz / 1000, level_db, vmin=-110, vmax=-20, rasterized=True)
 
 
 def _figure(width: float, height: float) -> "Figure":

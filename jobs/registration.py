@@ -8,10 +8,12 @@ import datetime as dt
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from audiobuff_core.data.library import list_shards, load_shard, register_shards
+from audiobuff_core.data.seen import passed_over
 from audiobuff_core.files import atomic_path
 from audiobuff_core.seeding import digest
 from resources.inbox import inbox_files, inbox_folder
@@ -19,6 +21,8 @@ from resources.partitions import INBOX_FILES, SHARDS
 
 BUNDLED_DATE = "20250101"
 """The date in the keys of the bundled corpus: fixed, so that everybody's demo has the same shards."""
+
+MAX_NAMED = 10
 
 _VERSION_TAG = "dagster/data_version"
 
@@ -53,7 +57,10 @@ def find_arrivals(
     known = {name: set(instance.get_dynamic_partitions(name)) for name in (_name(SHARDS), _name(INBOX_FILES))}
     shards = [shard for shard in list_shards(root) if shard not in known[_name(SHARDS)]]
     files = [key for key in inbox_files(root) if key not in known[_name(INBOX_FILES)]]
-    events = [_event("audio/incoming", shard, _shard_version(root, shard)) for shard in shards]
+    events = [
+        _event("audio/incoming", shard, _shard_version(root, shard), _incoming_metadata(root, shard))
+        for shard in shards
+    ]
     events += [_event("restoration/inbox", key, key.rsplit("-", 1)[-1]) for key in files]
     return Arrivals(tuple(shards), tuple(files), tuple(events))
 
@@ -78,9 +85,22 @@ def _shard_version(root: str, shard: str) -> str:
     return digest([(track.track_id, track.file_hash, track.copy_of) for track in load_shard(root, shard).tracks])
 
 
-def _event(asset: str, partition: str, version: str) -> dg.AssetMaterialization:
+def _incoming_metadata(root: str, shard: str) -> dict[str, Any]:
+    """How many recordings a shard has, and what the look that found it passed over."""
+    tracks, rows = load_shard(root, shard).tracks, list(passed_over(root))
+    found: dict[str, Any] = {
+        "recordings": len(tracks),
+        "copies": sum(track.copy_of is not None for track in tracks),
+        "passed_over": len(rows),
+    }
+    if rows:
+        found["passed_over_first"] = "; ".join(f"{row.source}: {row.reason}" for row in rows[:MAX_NAMED])
+    return found
+
+
+def _event(asset: str, partition: str, version: str, metadata: dict[str, Any] | None = None) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
-        dg.AssetKey.from_user_string(asset), partition=partition, tags={_VERSION_TAG: version}
+        dg.AssetKey.from_user_string(asset), partition=partition, tags={_VERSION_TAG: version}, metadata=metadata
     )
 
 

@@ -29,7 +29,7 @@ from audiobuff_core.files import delete, join
 from audiobuff_core.progress import track
 from audiobuff_core.seeding import digest
 
-__all__ = ["PristineShard", "PristineTrack", "QuarantinedTrack", "ingest_shard", "load_pristine"]
+__all__ = ["PristineShard", "PristineTrack", "QualityGates", "QuarantinedTrack", "ingest_shard", "load_pristine"]
 
 # Raise it when the same recording would give another file or another measure.
 CODE_VERSION = "2"

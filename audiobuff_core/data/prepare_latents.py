@@ -8,7 +8,7 @@ again, it goes on from what is finished.
 import argparse
 import datetime
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -120,9 +120,24 @@ def run(arguments: argparse.Namespace) -> int:
     )
     with show_progress():
         snapshot = prepare(options)
+    for line in _reports(options.out_dir, snapshot):
+        print(line, file=sys.stderr)
     num_training = sum(item.split == "train" for item in snapshot.items)
     print(f"Prepared {len(snapshot.items)} items, {num_training} to train on: train.py --data_dir {options.out_dir}")
     return 0
+
+
+def _reports(root: str, snapshot: "Snapshot") -> Iterator[str]:
+    """A line for each recording that is not, or not fully, learned from."""
+    from audiobuff_core.data.ingest import load_pristine
+    from audiobuff_core.data.seen import passed_over
+
+    for row in passed_over(root):
+        yield f"passed over: {row.source}: {row.reason}"
+    for shard in snapshot.shards:
+        yield from (f"put aside: {row.track_id}: {row.reason}" for row in load_pristine(root, shard).quarantined)
+    for track_id in snapshot.left_out:
+        yield f"left out: {track_id}: its band ends early, and {snapshot.encoders.codec} can't mask a loss by frequency"
 
 
 def prepare(options: PrepareOptions) -> "Snapshot":
