@@ -3,14 +3,21 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Signal = NDArray[np.float64]
+Signal = NDArray[np.floating]
+
+# A filter or codec delays all of a recording alike: its loudest piece of this length, and of so many delays, shows it.
+PIECE_SAMPLES = 16_384
+PIECE_DELAYS = 16
 
 
 def delay_samples(reference: Signal, delayed: Signal, *, most_samples: int) -> int:
     """By how many samples `delayed` comes after `reference` (negative: before), at most `most_samples` either way.
 
-    The lag of the largest cross-correlation, summed over channels; both [channels, samples]. Silence has no delay.
+    The lag of the largest cross-correlation of the loudest piece, summed over channels; both [channels, samples].
+    Silence has no delay.
     """
+    piece = _loudest_piece(reference, max(PIECE_SAMPLES, PIECE_DELAYS * most_samples))
+    reference, delayed = reference[:, piece], delayed[:, piece]
     num_samples = reference.shape[1]
     most_samples = min(most_samples, num_samples - 1)
     num_points = 1 << (num_samples + most_samples).bit_length()
@@ -24,6 +31,17 @@ def delay_samples(reference: Signal, delayed: Signal, *, most_samples: int) -> i
     # Among equals, as in a constant or a slow tone, the smallest shift.
     candidates = lags[values >= best * (1.0 - 1e-9)]
     return int(candidates[np.argmin(np.abs(candidates))])
+
+
+def _loudest_piece(samples: Signal, length: int) -> slice:
+    """Where `length` samples have the most energy, all of them if there are fewer; pieces begin at half lengths."""
+    num_halves = samples.shape[1] // (length // 2)
+    if num_halves < 3:
+        return slice(None)
+    halves = samples[:, : num_halves * (length // 2)].reshape(len(samples), num_halves, -1)
+    energies = np.einsum("cps,cps->p", halves, halves)
+    start = int(np.argmax(energies[:-1] + energies[1:])) * (length // 2)
+    return slice(start, start + length)
 
 
 def aligned(reference: Signal, delayed: Signal, *, most_samples: int) -> Signal:
