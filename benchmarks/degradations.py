@@ -42,8 +42,6 @@ PAIRS: tuple[tuple[str, str, dict[str, Any], str, dict[str, Any]], ...] = (
      "use_ray_tracing": False, "leave_length_unchanged": True}),
     ("low-pass", "band_limit", {"bandwidth_hz": 4000, "family": "butterworth", "order": 4}, "LowPassFilter",
      {"min_cutoff_freq": 4000, "max_cutoff_freq": 4000, "min_rolloff": 24, "max_rolloff": 24}),
-    ("resampling", "band_limit", {"bandwidth_hz": 4000, "family": "polyphase"}, "Resample",
-     {"min_sample_rate": 8000, "max_sample_rate": 8000}),
     ("shelf", "eq", {"mode": "shelf", "side": "low", "corner_hz": 400.0, "gain_db": 9.0}, "LowShelfFilter",
      {"min_center_freq": 400, "max_center_freq": 400, "min_gain_db": 9, "max_gain_db": 9}),
     ("bell", "eq", {"mode": "notch", "notch_hz": 1500.0, "depth_db": 12.0, "quality": 2.0}, "PeakingFilter",

@@ -17,7 +17,8 @@ from audiobuff_core.progress import track
 from audiobuff_core.seeding import digest
 
 # Raise it when the same audio and options would give another row or another sound: ranges, recipes, faults.
-CODE_VERSION = "1"
+# 2: rooms by pyroomacoustics, with the RT60 of their row; coloured noise drawn as a spectrum; arithmetic in 32 bits.
+CODE_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True)

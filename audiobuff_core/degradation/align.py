@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 Signal = NDArray[np.floating]
 
 # A filter or codec delays all of a recording alike: its loudest piece of this length, and of so many delays, shows it.
-PIECE_SAMPLES = 16_384
-PIECE_DELAYS = 16
+PIECE_SAMPLES = 8_192
+PIECE_DELAYS = 32
 
 
 def delay_samples(reference: Signal, delayed: Signal, *, most_samples: int) -> int:
@@ -17,7 +17,7 @@ def delay_samples(reference: Signal, delayed: Signal, *, most_samples: int) -> i
     Silence has no delay.
     """
     piece = _loudest_piece(reference, max(PIECE_SAMPLES, PIECE_DELAYS * most_samples))
-    reference, delayed = reference[:, piece], delayed[:, piece]
+    reference, delayed = reference[:, piece].astype(np.float64), delayed[:, piece].astype(np.float64)
     num_samples = reference.shape[1]
     most_samples = min(most_samples, num_samples - 1)
     num_points = 1 << (num_samples + most_samples).bit_length()

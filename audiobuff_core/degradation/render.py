@@ -41,7 +41,9 @@ from audiobuff_core.degradation.recipe import recipe_key
 from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.seeding import numpy_generator
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
+
+SMALLEST_PEAK, LARGEST_PEAK = 1e-12, 1e12
 ApplyFault = Callable[[Samples, int, Parameters, np.random.Generator], Samples]
 
 FAULTS: dict[str, ApplyFault] = {
@@ -83,13 +85,16 @@ def render(row: PlanRow, waveform: Waveform) -> Waveform:
     Raises:
         InvalidConfig: the row names a fault that does not exist.
     """
-    samples = waveform.samples.astype(np.float64)
+    samples: Samples = waveform.samples  # no fault writes into what it is given
+    peak = max(float(samples.max()), -float(samples.min()))
+    if not SMALLEST_PEAK < peak < LARGEST_PEAK:
+        samples = samples.astype(np.float64)  # whose squares 32 bits can't hold
     for place, fault in enumerate(row.faults):
         if fault.kind not in FAULTS:
             raise InvalidConfig(f"Fault {fault.kind!r} of {row.track_id}: expected one of {', '.join(FAULTS)}")
         generator = numpy_generator("render", row.seed, row.audio_hash, row.variant, recipe_key(row.recipe), place)
         samples = FAULTS[fault.kind](samples, waveform.sample_rate, fault.parameters, generator)
-    return Waveform(samples.astype(np.float32), waveform.sample_rate)
+    return Waveform(samples.astype(np.float32, copy=False), waveform.sample_rate)
 
 
 def render_target(row: PlanRow, waveform: Waveform) -> Waveform:

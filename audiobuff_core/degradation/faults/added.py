@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 FEWEST_POINTS = 1024
 
@@ -16,10 +17,12 @@ def shaped_noise(
 ) -> Samples:
     """Gaussian noise [channels, samples] whose spectrum is `amplitude` of the frequencies in Hz; of any power."""
     channels, num_samples = shape
-    num_points = max(FEWEST_POINTS, 1 << (num_samples - 1).bit_length())
-    spectrum = np.fft.rfft(generator.standard_normal((channels, num_points)))
-    frequencies = np.asarray(np.fft.rfftfreq(num_points, 1.0 / sample_rate), dtype=np.float64)
-    return np.asarray(np.fft.irfft(spectrum * amplitude(frequencies), num_points)[:, :num_samples])
+    num_points = next_fast_len(max(FEWEST_POINTS, num_samples), real=True)
+    frequencies = np.fft.rfftfreq(num_points, 1.0 / sample_rate)
+    # The spectrum of Gaussian noise is Gaussian noise: it can be drawn as it is.
+    drawn = generator.standard_normal((channels, len(frequencies), 2))
+    spectrum = drawn.view(np.complex128)[..., 0] * amplitude(frequencies)
+    return np.asarray(irfft(spectrum, num_points)[:, :num_samples])
 
 
 def at_ratio(samples: Samples, sound: Samples, snr_db: float) -> Samples:

@@ -9,7 +9,7 @@ from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.degradation.align import aligned
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 STOP_DB = 80.0
 TRANSITION_SHARE = 0.08
@@ -35,7 +35,7 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator
     if family == "stft_mask":
         return _stft_mask(samples, sample_rate, bandwidth_hz)
     filtered = np.asarray(signal.sosfilt(_sections(sample_rate, bandwidth_hz, parameters), samples, axis=-1))
-    return aligned(samples, filtered, most_samples=max(1, int(MOST_DELAY_SECONDS * sample_rate)))
+    return aligned(samples, filtered.astype(samples.dtype), most_samples=max(1, int(MOST_DELAY_SECONDS * sample_rate)))
 
 
 def _sinc(samples: Samples, sample_rate: int, bandwidth_hz: float) -> Samples:

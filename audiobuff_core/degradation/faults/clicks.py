@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 LOCAL_SECONDS = 0.05
 QUIET_SHARE = 0.05
@@ -37,7 +37,7 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, generator:
 
 def _local_rms(samples: Samples, starts: NDArray[np.int64], sample_rate: int) -> Samples:
     """RMS over all channels of the 50 ms around each start, at least 5 % of the whole track's."""
-    energy = np.concatenate([[0.0], np.cumsum(np.mean(np.square(samples), axis=0))])
+    energy = np.concatenate([[0.0], np.cumsum(np.mean(np.square(samples), axis=0), dtype=np.float64)])
     half = max(1, int(LOCAL_SECONDS * sample_rate / 2))
     first = np.maximum(starts - half, 0)
     last = np.minimum(starts + half, samples.shape[1])

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 # Quantiles are taken where something sounds: those of a track that is mostly pause would flatten all of it.
 SOUNDING_SHARE = 0.01
@@ -17,13 +17,13 @@ def apply(samples: Samples, _sample_rate: int, parameters: Parameters, _generato
     `quantile`: hard at the `low_quantile` and `high_quantile` of the samples above 1 % of the peak; `peak`: hard at the
     peak over `peak_divisor`; `soft`: peak * tanh(`drive` * x / peak) / `drive`, which keeps quiet samples.
     """
-    peak = float(np.abs(samples).max())
+    peak = max(float(samples.max()), -float(samples.min()))
     if peak == 0.0:
         return samples
     mode = str(parameters["mode"])
     if mode == "soft":
         drive = float(parameters["drive"])
-        return peak / drive * np.tanh(drive * samples / peak)
+        return np.asarray(peak / drive * np.tanh(drive * samples / peak))
     if mode == "peak":
         highest = peak / float(parameters["peak_divisor"])
         return np.clip(samples, -highest, highest)

@@ -12,7 +12,7 @@ from audiobuff_core.degradation.align import aligned
 from audiobuff_core.degradation.faults import streams
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 TELEPHONE_RATE = 8_000
 # What an encoder and a decoder may leave between them, in samples at the codec's rate.
@@ -75,7 +75,8 @@ def _generation(samples: Samples, sample_rate: int, codec: Codec, parameters: Pa
         return samples  # coders dither silence; a silent track stays silent
     incoming = resample(Waveform(samples.astype(np.float32), sample_rate), stream_rate(sample_rate, codec))
     peak = float(np.abs(incoming.samples).max())
-    gain = 1.0 / peak if codec.limits and peak > 1.0 else 1.0
+    loudest = 1.0 if codec.limits else streams.LOUDEST
+    gain = loudest / peak if peak > loudest else 1.0
     # Short sounds are led by and followed by silence: some encoders want a whole frame.
     missing = max(0, SHORTEST_SAMPLES - incoming.num_samples)
     padded = Waveform(np.pad(incoming.samples * np.float32(gain), ((0, 0), (0, missing))), incoming.sample_rate)

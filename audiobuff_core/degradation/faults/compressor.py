@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from audiobuff_core.degradation.faults.envelope import followed, gain_curve, peak_levels_db
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 
 def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator: np.random.Generator) -> Samples:
@@ -21,7 +21,7 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator
     wanted_db = over_db * (1.0 - 1.0 / float(parameters["ratio"]))
     taken_db = followed(wanted_db, float(parameters["attack_ms"]), float(parameters["release_ms"]), start=0.0)
     compressed = samples * gain_curve(-taken_db, samples.shape[1], sample_rate)
+    if parameters["makeup"] == "none":
+        return compressed
     power = float(np.mean(np.square(compressed)))
-    if parameters["makeup"] == "rms" and power > 0.0:
-        compressed = compressed * np.sqrt(float(np.mean(np.square(samples))) / power)
-    return compressed
+    return compressed * np.sqrt(float(np.mean(np.square(samples))) / power) if power > 0.0 else compressed

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from audiobuff_core.degradation.faults.added import at_ratio, shaped_noise
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 LOWEST_HZ = 20.0
 LONGEST_TICK_SECONDS = 0.0005

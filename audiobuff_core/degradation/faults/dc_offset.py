@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 
 def apply(samples: Samples, _sample_rate: int, parameters: Parameters, _generator: np.random.Generator) -> Samples:

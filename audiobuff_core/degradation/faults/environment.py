@@ -15,7 +15,7 @@ from audiobuff_core.degradation.ranges import Parameters
 from audiobuff_core.errors import AudioNotFound, DataMissing
 from audiobuff_core.seeding import digest
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus", ".m4a"})
 

@@ -9,7 +9,7 @@ from scipy.signal import sosfilt
 from audiobuff_core.degradation.align import aligned
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 LOWEST_HZ = 20.0
 CENTER_HZ = 1000.0
@@ -38,7 +38,7 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator
     if not sections:
         return samples
     filtered = np.asarray(sosfilt(np.array(sections), samples, axis=-1))
-    return aligned(samples, filtered, most_samples=max(1, int(MOST_DELAY_SECONDS * sample_rate)))
+    return aligned(samples, filtered.astype(samples.dtype), most_samples=max(1, int(MOST_DELAY_SECONDS * sample_rate)))
 
 
 def response_db(hertz: Samples, parameters: Parameters) -> Samples:

@@ -9,7 +9,7 @@ from scipy.signal import lfilter
 from audiobuff_core.degradation.align import shifted
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 
 def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator: np.random.Generator) -> Samples:

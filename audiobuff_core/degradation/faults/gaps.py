@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 
 def apply(samples: Samples, sample_rate: int, parameters: Parameters, generator: np.random.Generator) -> Samples:
@@ -18,11 +18,12 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, generator:
     if parameters["mode"] == "packets":
         packet = max(1, round(float(parameters["packet_ms"]) / 1000.0 * sample_rate))
         num_packets = -(-samples.shape[1] // packet)
-        lost = np.repeat(lost_packets(num_packets, parameters, generator), packet)[: samples.shape[1]]
+        starts, width = np.flatnonzero(lost_packets(num_packets, parameters, generator)) * packet, packet
     else:
-        lost = _gap_mask(samples.shape[1], sample_rate, parameters, generator)
+        starts, width = _places_of_gaps(samples.shape[1], sample_rate, parameters, generator)
     damaged = samples.copy()
-    damaged[:, lost] = 0.0
+    for start in starts.tolist():
+        damaged[:, start : start + width] = 0.0
     return damaged
 
 
@@ -44,16 +45,13 @@ def lost_packets(num_packets: int, parameters: Parameters, generator: np.random.
     return lost
 
 
-def _gap_mask(
+def _places_of_gaps(
     num_samples: int, sample_rate: int, parameters: Parameters, generator: np.random.Generator
-) -> NDArray[np.bool_]:
+) -> tuple[NDArray[np.int64], int]:
+    """Where each gap starts, and the width of all of them, in samples."""
     num_gaps = int(parameters["num_gaps"])
     most_samples = int(float(parameters["most_share"]) * num_samples / num_gaps)
     gap_samples = min(round(float(parameters["gap_seconds"]) * sample_rate), most_samples)
     # Sorted places in what is left when the gaps are taken out: gaps can't overlap.
     starts = np.sort(generator.integers(0, num_samples - num_gaps * gap_samples + 1, num_gaps))
-    lost = np.zeros(num_samples, dtype=np.bool_)
-    for index, start in enumerate(starts):
-        first = int(start) + index * gap_samples
-        lost[first : first + gap_samples] = True
-    return lost
+    return starts + np.arange(num_gaps) * gap_samples, gap_samples

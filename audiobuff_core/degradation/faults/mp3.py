@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.degradation.align import aligned
+from audiobuff_core.degradation.faults.streams import LOUDEST
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 # MPEG-1, MPEG-2 and MPEG-2.5: sample rates in Hz, lowest and highest bit rate.
 LAYERS = (
@@ -39,9 +40,11 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator
 def _generation(samples: Samples, sample_rate: int, bit_rate: int) -> Samples:
     codec_rate, stream_rate = stream_rates(sample_rate, bit_rate)
     incoming = resample(Waveform(samples.astype(np.float32), sample_rate), codec_rate)
-    with soundfile.SoundFile(io.BytesIO(_encode(incoming, stream_rate))) as file:
+    gain = min(1.0, LOUDEST / max(1e-30, float(np.abs(incoming.samples).max())))
+    scaled = incoming if gain == 1.0 else incoming.scaled(gain)
+    with soundfile.SoundFile(io.BytesIO(_encode(scaled, stream_rate))) as file:
         decoded = np.ascontiguousarray(file.read(dtype="float32", always_2d=True).T)
-    decoded = _of_length(decoded, incoming.num_samples)
+    decoded = _of_length(decoded, incoming.num_samples) / gain
     decoded = aligned(incoming.samples.astype(np.float64), decoded, most_samples=MOST_DELAY_SAMPLES)
     outgoing = resample(Waveform(decoded.astype(np.float32), codec_rate), sample_rate)
     return _of_length(outgoing.samples, samples.shape[1])

@@ -1,17 +1,15 @@
 """Noise of any colour at an exact signal-to-noise ratio."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
+from audiobuff_core.degradation.faults.added import at_ratio, shaped_noise
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 SLOPES_DB_PER_OCTAVE = {"white": 0.0, "pink": -3.0103, "brown": -6.0206, "blue": 3.0103}
 LOWEST_HZ = 20.0
-FEWEST_POINTS = 1024
 
 
 def apply(samples: Samples, sample_rate: int, parameters: Parameters, generator: np.random.Generator) -> Samples:
@@ -19,29 +17,15 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, generator:
 
     Channels get independent noise. Silence stays silent, as it has no signal for a ratio.
     """
-    signal_power = float(np.mean(np.square(samples)))
-    if signal_power == 0.0:
+    if not samples.any():
         return samples
-    color = str(parameters["color"])
-    if color == "white":
+    noise: Samples
+    if parameters["color"] == "white":
         noise = generator.standard_normal(samples.shape)
     else:
-        noise = _colored(samples.shape, sample_rate, parameters, generator)
-    noise_power = float(np.mean(np.square(noise)))
-    wanted_power = signal_power / 10.0 ** (float(parameters["snr_db"]) / 10.0)
-    return samples + noise * math.sqrt(wanted_power / noise_power)
-
-
-def _colored(
-    shape: tuple[int, ...], sample_rate: int, parameters: Parameters, generator: np.random.Generator
-) -> Samples:
-    """Gaussian noise shaped in the frequency domain, of any positive power."""
-    channels, num_samples = shape
-    num_points = max(FEWEST_POINTS, 1 << (num_samples - 1).bit_length())
-    spectrum = np.fft.rfft(generator.standard_normal((channels, num_points)))
-    frequencies = np.asarray(np.fft.rfftfreq(num_points, 1.0 / sample_rate), dtype=np.float64)
-    shaped = np.fft.irfft(spectrum * _amplitude(frequencies, parameters), num_points)
-    return shaped[:, :num_samples]
+        shape = (samples.shape[0], samples.shape[1])
+        noise = shaped_noise(shape, sample_rate, lambda hertz: _amplitude(hertz, parameters), generator)
+    return samples + at_ratio(samples, noise, float(parameters["snr_db"]))
 
 
 def _amplitude(frequencies: Samples, parameters: Parameters) -> Samples:

@@ -1,12 +1,14 @@
 """Over-suppression: a spectral gate takes faint sounds with the noise and leaves musical noise."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import ShortTimeFFT, windows
 
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 
 def apply(samples: Samples, sample_rate: int, parameters: Parameters, generator: np.random.Generator) -> Samples:
@@ -20,10 +22,10 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, generator:
     transform = ShortTimeFFT(windows.hann(window, sym=False), window // 4, fs=sample_rate)
     missing = max(0, window - samples.shape[1])  # the transform wants half a window at least
     spectrum = transform.stft(np.pad(samples, ((0, 0), (0, missing))))
-    levels = np.abs(spectrum) * 10.0 ** (
-        float(parameters["jitter_db"]) * generator.standard_normal(spectrum.shape) / 20.0
-    )
-    thresholds = np.quantile(levels, float(parameters["gated_share"]), axis=-1, keepdims=True)
-    gains = np.where(levels < thresholds, 10.0 ** (-float(parameters["reduction_db"]) / 20.0), 1.0)
-    gated = transform.istft(spectrum * gains, k1=samples.shape[1] + missing)
+    error = generator.standard_normal(spectrum.shape, dtype=np.float32)
+    levels = np.abs(spectrum) * np.exp(error * np.float32(float(parameters["jitter_db"]) * math.log(10.0) / 20.0))
+    rank = round(float(parameters["gated_share"]) * (levels.shape[-1] - 1))
+    thresholds = np.partition(levels, rank, axis=-1)[..., rank, np.newaxis]
+    spectrum[levels < thresholds] *= 10.0 ** (-float(parameters["reduction_db"]) / 20.0)
+    gated = transform.istft(spectrum, k1=samples.shape[1] + missing)
     return np.asarray(gated[:, : samples.shape[1]].real)

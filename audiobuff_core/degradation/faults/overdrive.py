@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 
 def apply(samples: Samples, _sample_rate: int, parameters: Parameters, _generator: np.random.Generator) -> Samples:
@@ -19,4 +19,5 @@ def apply(samples: Samples, _sample_rate: int, parameters: Parameters, _generato
         return samples
     scale = float(parameters["drive"]) / peak
     limit = float(parameters["limit"])
-    return np.clip(samples * scale, -limit, limit) / scale
+    driven = samples.astype(np.float64) * scale  # of a very quiet track beyond what 32 bits hold
+    return np.clip(driven, -limit, limit) / scale

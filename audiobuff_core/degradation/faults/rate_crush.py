@@ -7,7 +7,7 @@ from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 
 def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator: np.random.Generator) -> Samples:

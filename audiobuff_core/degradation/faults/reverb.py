@@ -8,7 +8,7 @@ from scipy.signal import oaconvolve
 
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 SPEED_OF_SOUND = 343.0
 HIGHEST_ORDER = 10

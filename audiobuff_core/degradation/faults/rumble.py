@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from audiobuff_core.degradation.faults.added import at_ratio, shaped_noise
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 
 def apply(samples: Samples, sample_rate: int, parameters: Parameters, generator: np.random.Generator) -> Samples:
@@ -18,7 +18,7 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, generator:
     center_hz, width_hz = float(parameters["center_hz"]), float(parameters["width_hz"])
 
     def amplitude(hertz: Samples) -> Samples:
-        return np.exp(-np.square((hertz - center_hz) / (width_hz / 2.0)))
+        return np.asarray(np.exp(-np.square((hertz - center_hz) / (width_hz / 2.0))))
 
     noise = shaped_noise((1, samples.shape[1]), sample_rate, amplitude, generator)
     return samples + at_ratio(samples, np.broadcast_to(noise, samples.shape), float(parameters["snr_db"]))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 # Curves through 0 with slope 1 there, which end at +-1 or nearer.
 CURVES: dict[str, Callable[[Samples], Samples]] = {
@@ -33,4 +33,4 @@ def apply(samples: Samples, _sample_rate: int, parameters: Parameters, _generato
     at_rest = np.array([bias - 1e-6, bias, bias + 1e-6])
     below, middle, above = curve(at_rest)
     slope = (above - below) / 2e-6
-    return np.asarray((curve(samples * drive + bias) - middle) / (slope * drive))
+    return np.asarray((curve(samples.astype(np.float64) * drive + bias) - middle) / (slope * drive))

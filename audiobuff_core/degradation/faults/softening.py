@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from audiobuff_core.degradation.faults.envelope import followed, gain_curve, peak_levels_db
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 FAST_MS, SLOW_MS, FALL_MS = 0.5, 30.0, 60.0
 # An attack that stands this far over what was before it is softened in full.

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from audiobuff_core.audio.waveform import Waveform
 
 
+# Encoders of real numbers take what is a little over full scale; by what is far over it LAME ends the process.
+LOUDEST = 16.0
+
+
 def encode_mp3_vbr(waveform: Waveform, quality: float) -> bytes:
     """An MP3 file of variable bit rate by LAME; `quality` 0 is the least, 1 the most."""
     return _encode_sndfile(waveform, "MP3", "MPEG_LAYER_III", quality, bitrate_mode="VARIABLE")

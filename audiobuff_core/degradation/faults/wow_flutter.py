@@ -10,7 +10,7 @@ from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.degradation.ranges import Parameters
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 # Cubic splines between four times as many samples err 60 dB and more below a tone at 0.7 of the Nyquist rate.
 OVERSAMPLING = 4

@@ -40,7 +40,7 @@ def row_of(recipe, *, seed=3, variant=0):
     num_samples=st.sampled_from([1, 2, 3, 100, 1151, 4097]),
     sample_rate=st.sampled_from([8_000, 11_025, 22_050, 44_100, 96_000, 192_000]),
     channels=st.integers(1, 3),
-    level=st.sampled_from([0.0, 1e-6, 0.2, 5.0]),
+    level=st.sampled_from([0.0, 1e-40, 1e-6, 0.2, 5.0, 1e30]),
 )
 def test_any_audio_comes_back_whole_finite_and_the_same(recipe, seed, num_samples, sample_rate, channels, level):
     row = row_of(recipe, seed=seed)
