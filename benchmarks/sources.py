@@ -38,8 +38,8 @@ KINDS = ("noise", "band_limit", "mp3", "gaps", "clean")
 # What each source is restored with: the knob `tau` and the solver's steps.
 SETTINGS: dict[str, tuple[tuple[float, int], ...]] = {
     "noise": ((1.0, 4), (1.0, 16)),
-    "damaged": ((0.0, 1), (0.0, 4), (0.3, 4), (0.3, 16)),
-    "uncertainty": ((0.0, 1), (0.3, 4), (1.0, 4), (1.0, 16)),
+    "damaged": ((0.0, 1), (0.0, 4), (0.3, 8)),
+    "uncertainty": ((0.0, 1), (0.3, 8), (1.0, 8)),
 }
 # The demo's training never adds noise to its source; here every source gets what it can do.
 TRAINING: dict[str, dict[str, Any]] = {

@@ -127,8 +127,8 @@ class TrainingConfig:
             wrong.append(f"kernel_frames {self.kernel_frames} (expected an odd number)")
         if self.architecture == "lcfm-dit-v0" and self.source != "noise":
             wrong.append(f"source {self.source!r} (lcfm-dit-v0 sees no damaged latent and starts at noise)")
-        if self.source == "uncertainty" and self.architecture == "lcfm-dit-v0":
-            wrong.append("source 'uncertainty' (the original's network lcfm-dit-v0 predicts no scale)")
+        if self.architecture == "lcfm-dit-v0" and (self.gradient_checkpointing or self.compile):
+            wrong.append("gradient_checkpointing or compile (lcfm-dit-v0 has neither)")
         if wrong:
             raise InvalidConfig(f"Training options that make no sense: {'; '.join(wrong)}")
 

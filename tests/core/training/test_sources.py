@@ -1,6 +1,9 @@
 """Every source of the flow, from the option to a restored recording."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from audiobuff_core.data.snapshot import Snapshot
 from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.models.model import ModelConfig, RestorationModel
+from audiobuff_core.models.schema import read_checkpoint
 from audiobuff_core.training.cli import main
 from audiobuff_core.training.config import config_for
 from audiobuff_core.training.draws import Draws, draw
@@ -122,3 +126,22 @@ def test_the_step_loss_weighs_the_likelihood_by_frames(snapshot: Snapshot, netwo
     error = batch_error(network, config, batch, draws, dataset.standardisers["target"])
     loss = step_loss(error, config, total_frames=64.0, total_items=1.0)
     assert torch.isclose(loss, (error.squared + 0.25 * error.surprise).sum() / 64)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_ranks_estimate_and_flow_as_one_does(snapshot: Snapshot, tmp_path: Path) -> None:
+    """Two passes before one exchange, the second computed again: still the gradients of one rank."""
+    options = ["--source", "uncertainty", "--gradient_checkpointing", "--max_steps", "5", "--profile", "test"]
+    for nproc, batch in ((1, "4"), (2, "2")):
+        command = [
+            sys.executable, "-m", "torch.distributed.run", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0",
+            f"--nproc_per_node={nproc}", "-m", "audiobuff_core.training", "--snapshot", snapshot.path,
+            "--checkpoint_dir", str(tmp_path / str(nproc)), "--batch_size", batch, *options,
+        ]  # fmt: skip
+        env = {**os.environ, "OMP_NUM_THREADS": "1"}
+        ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=400, check=False)
+        assert ran.returncode == 0, ran.stderr
+    one, two = (read_checkpoint(str(tmp_path / name / "checkpoint_best.pt"))["model_state"] for name in ("1", "2"))
+    for name, tensor in one.items():
+        assert torch.allclose(tensor, two[name], atol=1e-4), name
