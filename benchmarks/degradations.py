@@ -19,7 +19,6 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.degradation.plan import Fault, PlanRow, draw_row
@@ -127,10 +126,9 @@ def ratios_to_peer(waveform: Waveform, turns: int) -> dict[str, dict[str, float]
     for name, kind, parameters, transform, options in track(PAIRS, "Side by side"):
         peer = getattr(audiomentations, transform)(p=1.0, **options)
         row = row_of(kind, parameters)
-        samples: NDArray[np.float32] = waveform.samples
         pairs = []
         for turn in range(turns + 1):
-            works = [lambda row=row: render(row, waveform), lambda peer=peer: peer(samples.copy(), SAMPLE_RATE)]
+            works = [lambda row=row: render(row, waveform), lambda peer=peer: peer(waveform.samples, SAMPLE_RATE)]
             order = (0, 1) if turn % 2 else (1, 0)
             times = {which: core_seconds(works[which]) for which in order}
             pairs.append((times[0], times[1]))

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from audiobuff_core.audio.waveform import Waveform
 
-
 # Encoders of real numbers take what is a little over full scale; by what is far over it LAME ends the process.
 LOUDEST = 16.0
 
