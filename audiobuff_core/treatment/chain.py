@@ -5,12 +5,17 @@ from types import MappingProxyType
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.errors import InvalidConfig
+from audiobuff_core.treatment.channels import FixPolarity, ReviveChannel
+from audiobuff_core.treatment.clicks import Declick
 from audiobuff_core.treatment.clipping import Declip
+from audiobuff_core.treatment.dc import RemoveOffset
 from audiobuff_core.treatment.hum import Dehum
 from audiobuff_core.treatment.protocols import Repair, Treated, Treatment
 
-# Clipping before hum: a recorder cuts off music and hum together, and the flat tops are gone once hum is taken out.
-TREATMENTS: Mapping[str, Treatment] = MappingProxyType({one.name: one for one in (Declip(), Dehum())})
+# Channels come first, as what follows looks at each by itself. Clipping before hum: a recorder cuts off music and hum
+# together, and the flat tops are gone once hum is taken out. Clicks before hum and offset, which they would disturb.
+_ORDER: tuple[Treatment, ...] = (ReviveChannel(), FixPolarity(), Declip(), Declick(), Dehum(), RemoveOffset())
+TREATMENTS: Mapping[str, Treatment] = MappingProxyType({one.name: one for one in _ORDER})
 
 
 def treat(waveform: Waveform, *, without: Collection[str] = ()) -> Treated:

@@ -1,0 +1,196 @@
+"""Clicks, pops and the ticks of crackle."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.treatment.autoregression import interpolate, prediction_error_filter
+from audiobuff_core.treatment.places import joined, repairs_of_channel, runs
+from audiobuff_core.treatment.protocols import Repair, Treated
+
+Samples = NDArray[np.float64]
+Channel = NDArray[np.float32]
+
+BLOCK_SECONDS = 0.093
+ORDER = 32
+LOWEST_RATE = 8000
+QUIETEST_ERROR = 1e-5
+NORMAL_MEDIAN = 0.6745
+# In standard deviations of the prediction error: to be suspected, to be a click, and what may be left of one.
+SUSPECT = 5.0
+OUTSTANDING = 10.0
+MOST_LEFT = 1.8
+LEAST_DROP_DB = 15.0
+LONGEST_SECONDS = 0.004
+JOINED_SECONDS = 0.0007
+MARGIN_SECONDS = 0.00007
+NEIGHBOURHOOD_SECONDS = 0.015
+MOST_RISE = 1.8
+LEAST_LEAD = 2.5
+MOST_CLICKS_A_SECOND = 80.0
+MOST_OTHERS = 0
+MOST_FLAT_SHARE = 0.25
+REST_QUANTILE = 0.985
+LARGEST_REST = 3.5
+MOST_PEAKED = 35.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Click:
+    """Samples [first, end) of a channel, their values without the click, and by how many dB the error fell."""
+
+    first: int
+    end: int
+    values: Samples
+    drop_db: float
+
+
+class Declick:
+    """Replaces clicks of up to 4 ms by what the sound around them predicts.
+
+    A click is unpredictable from its past *and* from its future, stands alone, and leaves no trace: with it bridged,
+    the sound goes on as if nothing had been. An attack fails this proof, as what follows stays louder; so does the
+    edge of a square wave, which nothing can bridge; and so does the pulse of a voice, which has neighbours like it.
+    """
+
+    name = "clicks"
+
+    def treat(self, waveform: Waveform) -> Treated:
+        """`waveform` with its clicks bridged; untouched below 8 kHz, and where they would be a texture of their own."""
+        if waveform.sample_rate < LOWEST_RATE:
+            return Treated(waveform)
+        samples: NDArray[np.float32] | None = None
+        repairs: list[Repair] = []
+        for channel, before in enumerate(waveform.samples):
+            clicks = _find(before, waveform.sample_rate)
+            if not clicks or len(clicks) > max(1.0, MOST_CLICKS_A_SECOND * waveform.duration_seconds):
+                continue
+            samples = waveform.samples.copy() if samples is None else samples
+            for click in clicks:
+                samples[channel, click.first : click.end] = click.values.astype(np.float32)
+            confidence = float(np.mean([1.0 - 10.0 ** (-click.drop_db / 20.0) for click in clicks]))
+            repairs += repairs_of_channel(
+                self.name, channel, before, samples[channel], waveform.sample_rate, confidence,
+                joined_within_seconds=JOINED_SECONDS,
+            )  # fmt: skip
+        if samples is None or not repairs:
+            return Treated(waveform)
+        return Treated(Waveform(samples, waveform.sample_rate), tuple(repairs))
+
+
+def _find(samples: Channel, sample_rate: int) -> list[_Click]:
+    """The clicks of one channel, in order."""
+    length = max(8 * ORDER, round(BLOCK_SECONDS * sample_rate))
+    quarter = length // 4
+    clicks: list[_Click] = []
+    for first in range(0, len(samples), 2 * quarter):
+        start, end = max(0, first - quarter), min(len(samples), first + 3 * quarter)
+        if end - start < 8 * ORDER:
+            continue
+        block = samples[start:end].astype(np.float64)
+        found = _in_block(block, sample_rate)
+        clicks += [
+            _Click(start + one.first, start + one.end, one.values, one.drop_db)
+            for one in found
+            if first <= start + one.first < first + 2 * quarter
+        ]
+    return clicks
+
+
+def _in_block(block: Samples, sample_rate: int) -> list[_Click]:
+    if float(np.mean(np.diff(block) == 0.0)) > MOST_FLAT_SHARE:
+        return []  # digital silence, or a waveform drawn by a computer, whose corners look like clicks
+    error_filter = prediction_error_filter(block, ORDER)
+    forward, error = _errors(block, error_filter)
+    deviation = float(np.median(forward)) / NORMAL_MEDIAN
+    if deviation < QUIETEST_ERROR or not (error > OUTSTANDING * deviation).any():
+        return []
+    # A click spoils the very prediction that is to show it, so predict again, from a block without its suspects.
+    suspects = _widened(error > SUSPECT * deviation, max(1, round(MARGIN_SECONDS * sample_rate)))
+    if not suspects.all():
+        filled = block.copy()
+        filled[suspects] = interpolate(block, suspects, error_filter)
+        error_filter = prediction_error_filter(filled, ORDER)
+        deviation = float(np.median(_errors(filled, error_filter)[0])) / NORMAL_MEDIAN
+        forward, error = _errors(block, error_filter)
+    spans = joined(runs(error > SUSPECT * deviation), max(1, round(JOINED_SECONDS * sample_rate)))
+    margin = max(1, round(MARGIN_SECONDS * sample_rate))
+    peaks = np.array([error[first:end].max() for first, end in spans.tolist()])
+    clicks = []
+    num_outstanding = int((peaks >= OUTSTANDING * deviation).sum())
+    for index, (first, end) in enumerate(spans.tolist()):
+        first, end = first - margin, end + margin
+        inside = first >= ORDER and end <= len(block) - ORDER
+        short = end - first <= LONGEST_SECONDS * sample_rate
+        if not inside or not short or peaks[index] < OUTSTANDING * deviation:
+            continue
+        if _stands_alone(index, spans, peaks, error, sample_rate):
+            click = _bridged(block, first, end, error_filter, deviation)
+            if click is not None:
+                clicks.append(click)
+    # Where much of what stands out is no click, such as the edges of a pulse wave, the rest is none either.
+    return (
+        clicks
+        if num_outstanding - len(clicks) <= MOST_OTHERS and _rest_is_calm(error, forward, clicks, deviation)
+        else []
+    )
+
+
+def _rest_is_calm(error: Samples, forward: Samples, clicks: list[_Click], deviation: float) -> bool:
+    """Whether the sound between `clicks` is mostly as predictable as its median says, and its `forward` error noise.
+
+    The error of a waveform of corners is zero almost everywhere and high at times: its kurtosis tells.
+    """
+    rest = np.arange(len(error)) >= ORDER  # before, there is no past to predict from
+    for click in clicks:
+        rest[max(0, click.first - ORDER) : click.end + ORDER] = False
+    if not rest.any() or float(np.quantile(error[rest], REST_QUANTILE)) > LARGEST_REST * deviation:
+        return False
+    power = np.square(forward[rest])
+    return float(np.mean(np.square(power))) <= MOST_PEAKED * float(np.mean(power)) ** 2
+
+
+def _errors(block: Samples, error_filter: Samples) -> tuple[Samples, Samples]:
+    """Sizes of the prediction error from the past, and of the smaller one of those from the past and the future."""
+    forward = np.abs(np.convolve(block, error_filter)[: len(block)])
+    backward = np.abs(np.convolve(block[::-1], error_filter)[: len(block)])[::-1]
+    return forward, np.minimum(forward, backward)
+
+
+def _widened(mask: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
+    """`mask` with `margin` more samples on both sides of every run."""
+    return np.asarray(np.convolve(mask, np.ones(2 * margin + 1), "same") > 0.5)
+
+
+def _stands_alone(index: int, spans: NDArray[np.int64], peaks: Samples, error: Samples, sample_rate: int) -> bool:
+    """Whether no suspect nearby on both sides is as high, and what follows is not louder than what went before."""
+    reach = round(NEIGHBOURHOOD_SECONDS * sample_rate)
+    first, end = spans[index].tolist()
+    rivals = peaks > peaks[index] / LEAST_LEAD
+    before = rivals & (spans[:, 1] <= first) & (spans[:, 1] > first - reach)
+    after = rivals & (spans[:, 0] >= end) & (spans[:, 0] < end + reach)
+    if before.any() and after.any():
+        return False
+    earlier = np.median(error[max(0, first - reach) : max(1, first - ORDER)])
+    later = np.median(error[min(len(error) - 1, end + ORDER) : end + reach])
+    return bool(later <= MOST_RISE * earlier)
+
+
+def _bridged(block: Samples, first: int, end: int, error_filter: Samples, deviation: float) -> _Click | None:
+    """The click at [first, end), if bridging it leaves an error like everywhere else."""
+    around = slice(max(0, first - 4 * ORDER), min(len(block), end + 4 * ORDER))
+    part = block[around].copy()
+    missing = np.zeros(len(part), dtype=np.bool_)
+    missing[first - around.start : end - around.start] = True
+    touched = slice(first - around.start, end - around.start + ORDER)
+    before = np.convolve(part, error_filter)[touched]
+    part[missing] = interpolate(part, missing, error_filter)
+    after = np.convolve(part, error_filter)[touched]
+    # Only the equations beyond the unknowns say something: the others could be made zero.
+    left = float(np.square(after).sum()) / ORDER
+    drop_db = 10.0 * float(np.log10(np.square(before).sum() / (np.square(after).sum() + 1e-30)))
+    if left > (MOST_LEFT * deviation) ** 2 or drop_db < LEAST_DROP_DB:
+        return None
+    return _Click(first, end, part[missing], drop_db)
