@@ -54,7 +54,7 @@ class IngestConfig(dg.Config):
     tags=TAGS,
 )
 def pristine(context: dg.AssetExecutionContext, config: IngestConfig, storage: Storage) -> dg.MaterializeResult[Any]:
-    """Recordings decoded, mixed to mono, resampled and measured; those over five minutes in parts.
+    """Recordings decoded, mixed to mono, resampled and measured; those over three minutes in parts.
 
     **One partition** is a shard. A file that can't be read whole, or that a quality gate refuses (too short, silent,
     clipped, narrow band, upsampled, not finite), is quarantined with its reason and does not fail the others. What

@@ -41,7 +41,7 @@ class Arrivals:
 
 
 def find_arrivals(
-    instance: dg.DagsterInstance, root: str, folder: Path, *, bundled: bool, tracks_per_shard: int = 32
+    instance: dg.DagsterInstance, root: str, folder: str | Path, *, bundled: bool, tracks_per_shard: int = 32
 ) -> Arrivals:
     """Register the recordings in `folder` under `root` and say what `instance` lacks.
 
@@ -53,7 +53,7 @@ def find_arrivals(
     date = BUNDLED_DATE if bundled else f"{dt.date.today():%Y%m%d}"
     register_shards(root, str(folder), tracks_per_shard=tracks_per_shard, date=date)
     if bundled and not inbox_folder(root).exists():
-        _fill_inbox(root, folder / "inbox")
+        _fill_inbox(root, Path(folder) / "inbox")
     known = {name: set(instance.get_dynamic_partitions(name)) for name in (_name(SHARDS), _name(INBOX_FILES))}
     shards = [shard for shard in list_shards(root) if shard not in known[_name(SHARDS)]]
     files = [key for key in inbox_files(root) if key not in known[_name(INBOX_FILES)]]

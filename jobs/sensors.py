@@ -14,7 +14,7 @@ INCOMING_VARIABLE = "AUDIOBUFF_INCOMING"
 
 
 def register_new_audio(bundled: Path) -> dg.SensorDefinition:
-    """The sensor that watches the folder AUDIOBUFF_INCOMING, or the `bundled` corpus where that is not set."""
+    """The sensor that watches the folder or URL AUDIOBUFF_INCOMING, or the `bundled` corpus where that is not set."""
 
     @dg.sensor(
         name="register_new_audio",
@@ -22,14 +22,14 @@ def register_new_audio(bundled: Path) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Find new recordings and files in the inbox, and add their partitions.\n\n"
-            f"It watches the folder named by {INCOMING_VARIABLE}, or the bundled corpus where that is not set. It "
-            "launches nothing. It is the one sensor that runs by default: without it a first look would show no "
+            f"It watches the folder or fsspec URL named by {INCOMING_VARIABLE}, or the bundled corpus where that is "
+            "not set. It launches nothing. It is the one sensor that runs by default: without it a first look would show no "
             "partitions at all."
         ),
     )
     def sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.SensorResult | dg.SkipReason:
         watched = os.environ.get(INCOMING_VARIABLE, "")
-        folder = Path(watched).expanduser() if watched else bundled
+        folder = watched or str(bundled)
         try:
             arrivals = find_arrivals(context.instance, storage.url, folder, bundled=not watched)
         except AudioBuffError as error:

@@ -35,7 +35,7 @@ __all__ = ["PristineShard", "PristineTrack", "QualityGates", "QuarantinedTrack",
 CODE_VERSION = "2"
 
 # Longer recordings become several tracks, so that no step ever needs the memory for hours.
-LONGEST_SECONDS = 300.0
+LONGEST_SECONDS = 180.0
 SHORTEST_LAST_SECONDS = 10.0
 PCM_24_STEPS = 2**23
 # Decoding, resampling and Fourier transforms let go of the interpreter: threads are enough. Each holds one piece.
@@ -49,7 +49,7 @@ def ingest_shard(
 ) -> PristineShard:
     """Decode every recording of `shard`, measure it, mix it to mono at `sample_rate` Hz and write it as FLAC.
 
-    A recording over five minutes becomes tracks of five minutes; at most `workers` (1 to 4) pieces are in memory.
+    A recording over three minutes becomes tracks of three minutes; at most `workers` (1 to 4) pieces are in memory.
     What can't be read whole, or is refused by a gate, is quarantined with the reason, and stops nothing.
 
     Raises:

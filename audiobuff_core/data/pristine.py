@@ -14,7 +14,7 @@ from audiobuff_core.seeding import digest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PristineTrack:
-    """A verified mono track: a recording, or five minutes of one.
+    """A verified mono track: a recording, or three minutes of one.
 
     Attributes:
         track_id: as it came in; later parts of a long recording have `-002` and so on after it.

@@ -11,6 +11,8 @@ from latent_records import latent, write
 
 from audiobuff_assets import cli as audiobuff
 from audiobuff_core.data.dataset import LatentDataset
+from audiobuff_core.data.ingest import ingest_shard
+from audiobuff_core.data.library import register_shards
 from audiobuff_core.data.snapshot import load_snapshot
 from audiobuff_core.data.store import LatentStore
 from audiobuff_core.errors import OutputNotWritable, StoreNotSealed
@@ -73,3 +75,17 @@ def test_prepare_and_train_on_s3(s3, tmp_path, monkeypatch, capsys):
     assert read_json(f"{s3}/run/done.json")["steps"] == 1
     assert audiobuff.main(prepare) == 0  # and finds all of it finished
     assert "Prepared" in capsys.readouterr().out
+
+
+def test_recordings_in_a_bucket_are_taken_in(s3, tmp_path):
+    write_recordings(tmp_path, 3)
+    filesystem, top = fsspec.core.url_to_fs(f"{s3}/recordings/album")
+    filesystem.put(str(tmp_path), top, recursive=True)
+    (shard,) = register_shards(f"{s3}/ingested", f"{s3}/recordings", date="20250101")
+    (here,) = register_shards(str(tmp_path / "root"), str(tmp_path), date="20250101")
+    assert shard.key == here.key
+    assert register_shards(f"{s3}/ingested", f"{s3}/recordings", date="20250101") == []
+    made, local = ingest_shard(f"{s3}/ingested", shard), ingest_shard(str(tmp_path / "root"), here)
+    assert made.digest == local.digest
+    assert len(made.tracks) == 3
+    assert all(track.source.startswith("s3://") and track.path.startswith("s3://") for track in made.tracks)
