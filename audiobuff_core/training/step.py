@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from audiobuff_core.models.model import RestorationModel
 from audiobuff_core.models.precision import Precision, autocast
 from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.distributed import Ranks
@@ -36,9 +37,10 @@ class TrainingStep:
     def __init__(self, config: TrainingConfig, state: TrainingState, ranks: Ranks) -> None:
         """Compile the network if asked to, and wrap it for the exchange between ranks, where there are several."""
         self.config, self.state, self.ranks = config, state, ranks
-        state.model.vfn.gradient_checkpointing = config.gradient_checkpointing
-        if config.compile:
-            state.model.vfn.compile_blocks()
+        if isinstance(state.model, RestorationModel):  # the original's has neither option, its config says so
+            state.model.vfn.gradient_checkpointing = config.gradient_checkpointing
+            if config.compile:
+                state.model.vfn.compile_blocks()
         self.network: nn.Module = state.model
         if torch.distributed.is_initialized():
             self.network = DistributedDataParallel(state.model)
