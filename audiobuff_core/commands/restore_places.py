@@ -4,7 +4,8 @@ import glob
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiobuff_core.data.library import AUDIO_SUFFIXES, find_audio
+from audiobuff_core.data.library import find_audio
+from audiobuff_core.data.seen import AUDIO_SUFFIXES
 from audiobuff_core.errors import AudioNotFound, InvalidConfig
 
 
