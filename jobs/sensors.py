@@ -23,8 +23,8 @@ def register_new_audio(bundled: Path) -> dg.SensorDefinition:
         description=(
             "Find new recordings and files in the inbox, and add their partitions.\n\n"
             f"It watches the folder or fsspec URL named by {INCOMING_VARIABLE}, or the bundled corpus where that is "
-            "not set. It launches nothing. It is the one sensor that runs by default: without it a first look would show no "
-            "partitions at all."
+            "not set. It launches nothing. It is the one sensor that runs by default: without it a first look would "
+            "show no partitions at all."
         ),
     )
     def sensor(context: dg.SensorEvaluationContext, storage: Storage) -> dg.SensorResult | dg.SkipReason:
