@@ -171,7 +171,8 @@ PROFILES: dict[str, TrainingConfig] = {
     # Two minutes on two cores: a small network that starts at the damaged latent and first learns to predict.
     "demo": TrainingConfig(
         epochs=1000, max_steps=210, batch_size=16, lr=1e-3, weight_decay=0.01, d_model=256, n_heads=4, depth=4,
-        hidden_dim=512, ratio_weight=0.3, checkpoint_seconds=30.0, log_interval=5, save_every_epochs=4, **_SMALL,
+        hidden_dim=512, ratio_weight=0.3, checkpoint_seconds=30.0, log_interval=5, save_every_epochs=4,
+        **(_SMALL | {"num_workers": 1}),
     ),
     # Seconds: for the tests.
     "test": TrainingConfig(

@@ -79,8 +79,8 @@ class CheckpointFolder:
         """
         data = _serialised(content)
         if best:
-            write_bytes(join(self.url, BEST_NAME), data)
-        write_bytes(join(self.url, f"checkpoint_epoch_{epoch}.pt"), data)
+            self._write(BEST_NAME, data)
+        self._write(f"checkpoint_epoch_{epoch}.pt", data)
         for older, place in self.epochs()[:-KEPT_EPOCHS]:
             if keep_every == 0 or older % keep_every:
                 _remove(place)
@@ -89,7 +89,18 @@ class CheckpointFolder:
 
     def save_for_resume(self, content: dict[str, Any]) -> None:
         """Save a state between two epochs' ends."""
-        write_bytes(join(self.url, RESUME_NAME), _serialised(content))
+        self._write(RESUME_NAME, _serialised(content))
+
+    def _write(self, name: str, data: bytes) -> None:
+        try:
+            write_bytes(join(self.url, name), data)
+        except OutputNotWritable:
+            raise
+        except OSError as error:  # of a remote store
+            raise OutputNotWritable(
+                f"Can't write {join(self.url, name)} ({type(error).__name__}: {str(error)[:150]}): earlier checkpoints "
+                "are whole; run again when the store is back"
+            ) from error
 
 
 def _serialised(content: dict[str, Any]) -> bytes:

@@ -1,9 +1,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -176,54 +173,3 @@ def test_another_run_in_the_same_folder_is_refused(
 def test_a_missing_snapshot_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--snapshot", str(tmp_path / "none.json"), "--profile", "test"]) == 1
     assert capsys.readouterr().err.startswith("error: Nothing at")
-
-
-def _launch(snapshot: Snapshot, folder: Path, nproc: int, *options: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [
-            sys.executable, "-m", "torch.distributed.run", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0",
-            f"--nproc_per_node={nproc}", "-m", "audiobuff_core.training", "--snapshot", snapshot.path,
-            "--checkpoint_dir", str(folder), "--profile", "test", *options,
-        ],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
-
-
-@pytest.mark.slow
-def test_two_ranks_train_what_one_rank_does(snapshot: Snapshot, tmp_path: Path) -> None:
-    """2 ranks x 2 samples and 1 rank x 4 samples take the same steps, up to the order of sums."""
-    for name, nproc, batch in (("two", 2, "2"), ("one", 1, "4")):
-        process = _launch(snapshot, tmp_path / name, nproc, "--batch_size", batch, "--max_steps", "6")
-        _, errors = process.communicate(timeout=200)
-        assert process.returncode == 0, errors.decode()
-    one, two = (read_checkpoint(str(tmp_path / name / "checkpoint_best.pt")) for name in ("one", "two"))
-    for name, tensor in one["model_state"].items():
-        assert torch.allclose(tensor, two["model_state"][name], atol=1e-4), name
-
-
-@pytest.mark.slow
-def test_a_killed_run_resumes_to_the_bit(snapshot: Snapshot, tmp_path: Path) -> None:
-    """kill -9 in the middle, twice; then the run ends with the files of one that was left alone."""
-    options = ("--max_steps", "60", "--checkpoint_seconds", "0.2", "--save_every_epochs", "2")
-    whole = _launch(snapshot, tmp_path / "whole", 1, *options)
-    whole.communicate(timeout=200)
-    part = tmp_path / "part"
-    for _ in range(2):
-        process = _launch(snapshot, part, 1, *options)
-        log = part / "checkpoint_resume.pt"
-        deadline = time.monotonic() + 100
-        before = log.stat().st_mtime_ns if log.exists() else 0
-        while time.monotonic() < deadline and process.poll() is None:
-            if log.exists() and log.stat().st_mtime_ns != before:
-                break
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
-        subprocess.run(["pkill", "-KILL", "-f", str(part)], check=False)
-        process.communicate(timeout=60)
-    last = _launch(snapshot, part, 1, *options)
-    _, errors = last.communicate(timeout=200)
-    assert last.returncode == 0, errors.decode()
-    assert _files(part) == _files(tmp_path / "whole")

@@ -1,0 +1,98 @@
+"""Checkpoints are whole or absent, on disk and behind URLs, whenever a save is cut off."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import torch
+from fsspec.implementations.memory import MemoryFileSystem
+
+from audiobuff_core.data.snapshot import Snapshot
+from audiobuff_core.errors import OutputNotWritable
+from audiobuff_core.models.schema import read_checkpoint
+from audiobuff_core.training.cli import main
+from audiobuff_core.training.storage import CheckpointFolder
+
+
+def _content(step: int) -> dict:
+    return {"schema_version": 3, "train_state": {"step": step}, "weights": torch.full((50_000,), float(step))}
+
+
+def _save_for_ever(url: str) -> None:
+    folder = CheckpointFolder(url)
+    for step in range(1, 10_000):
+        if step % 3:
+            folder.save_for_resume(_content(step))
+        else:
+            folder.save_epoch(_content(step), step, best=True)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python 3.12 dislikes forks; this child never uses threads
+def test_a_kill_during_a_save_never_loses_the_earlier_one(tmp_path: Path) -> None:
+    chance = random.Random()
+    furthest = 0
+    for _ in range(25):
+        child = multiprocessing.get_context("fork").Process(target=_save_for_ever, args=(str(tmp_path),))
+        child.start()
+        time.sleep(chance.uniform(0.05, 0.4))
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        found = CheckpointFolder(str(tmp_path)).newest()  # reads it all: what is not whole is an error
+        if found is not None:
+            step = found[0]["train_state"]["step"]
+            assert float(found[0]["weights"][-1]) == step
+            furthest = max(furthest, step)
+    assert furthest > 3
+
+
+def test_a_store_that_fails_in_the_middle_keeps_the_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = CheckpointFolder(f"memory://{uuid4().hex}")
+    folder.save_epoch(_content(4), 2, best=True)
+
+    def broken(self: MemoryFileSystem, path: str, value: bytes, **options: object) -> None:
+        raise ConnectionResetError("the bucket is gone")
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", broken)
+    with pytest.raises(OutputNotWritable, match=r"ConnectionResetError.*earlier checkpoints are whole"):
+        folder.save_epoch(_content(8), 3, best=True)
+    newest = folder.newest()
+    assert newest is not None
+    assert newest[0]["train_state"]["step"] == 4
+    assert folder.best()["train_state"]["step"] == 4
+
+
+def test_a_folder_behind_a_url_is_trained_into_and_resumed_from(snapshot: Snapshot) -> None:
+    url = f"memory://{uuid4().hex}/run"
+    arguments = ["--snapshot", snapshot.path, "--checkpoint_dir", url, "--profile", "test"]
+    assert main([*arguments, "--max_steps", "2"]) == 0
+    rows: list[dict] = []
+    assert main([*arguments, "--max_steps", "4"], on_log=rows.append) == 0
+    assert [row["step"] for row in rows if "loss" in row] == [3, 4]
+    assert read_checkpoint(f"{url}/checkpoint_epoch_1.pt")["train_state"]["step"] == 4
+
+
+def test_a_place_that_can_not_be_written_is_known_before_training(
+    snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    rows: list[dict] = []
+    arguments = ["--snapshot", snapshot.path, "--profile", "test", "--checkpoint_dir"]
+    assert main([*arguments, str(tmp_path / "file" / "run")], on_log=rows.append) == 1
+    assert "Can't write" in capsys.readouterr().err
+
+    def forbidden(self: MemoryFileSystem, path: str, value: bytes, **options: object) -> None:
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", forbidden)
+    assert main([*arguments, f"memory://{uuid4().hex}"], on_log=rows.append) == 1
+    error = capsys.readouterr().err
+    assert "Access Denied" in error
+    assert error.count("\n") == 1
+    assert rows == []
