@@ -19,6 +19,8 @@ class DacSpace:
         self.codebooks: list[Tensor] = [stage.codebook.weight.detach() for stage in stages]
         self.codebook_size = int(self.codebooks[0].shape[0])
         self.widths = [int(codebook.shape[1]) for codebook in self.codebooks]
+        self._entries = torch.cat(self.codebooks) if len(set(self.widths)) == 1 else None
+        self._first_rows = torch.arange(len(self.codebooks)) * self.codebook_size
         projection = torch.cat([stage.out_proj.weight.detach()[:, :, 0] for stage in stages], dim=1)
         self._bias = torch.stack([stage.out_proj.bias.detach() for stage in stages]).sum(0)
         self._projection = projection
@@ -41,6 +43,8 @@ class DacSpace:
 
     def from_codes(self, codes: Tensor) -> Tensor:
         """Factorized frames of integer `codes` [..., codebooks]."""
+        if self._entries is not None and codes.shape[-1] == len(self.codebooks):
+            return torch.nn.functional.embedding(codes.long() + self._first_rows, self._entries).flatten(-2)
         return torch.cat([book[codes[..., i].long()] for i, book in enumerate(self.codebooks)], dim=-1)
 
     def to_codes(self, factorized: Tensor) -> Tensor:

@@ -149,6 +149,7 @@ class TransformersXCodec:
         self.identity = EncoderIdentity("xcodec", "1", weights_hash)
         self.sample_rate, self.hop_length = int(model.config.sample_rate), int(model.config.hop_length)
         self.feature_dim, self.codebook_size = int(model.config.codebook_dim), int(model.config.codebook_size)
+        self._entries = torch.stack([stage.codebook.embed for stage in self._model.quantizer.quantizers])
 
     def codes_of_audio(self, samples: Tensor) -> Tensor:
         """Codes of `samples` [frames * hop_length]."""
@@ -156,14 +157,19 @@ class TransformersXCodec:
         return codes[0].T.cpu()
 
     def features_of_codes(self, codes: Tensor) -> Tensor:
-        """`quantizer.decode(codes)`."""
-        features: Tensor = self._model.quantizer.decode(codes.T[:, None].to(self._device))
-        return features[0].T.cpu()
+        """What `quantizer.decode(codes)` gives, to the bit, several times as fast."""
+        return sum_of_entries(self._entries, codes.to(self._device)).cpu()
 
     def codes_of_features(self, features: Tensor) -> Tensor:
         """What the residual quantiser makes of `features`."""
         codes: Tensor = self._model.quantizer.encode(features.T[None].to(self._device))
         return codes[:, 0].T.cpu()
+
+
+def sum_of_entries(entries: Tensor, codes: Tensor) -> Tensor:
+    """[frames, dim]: the entries [codebooks, size, dim] that codes [frames, at most codebooks] name, added up."""
+    first_rows = torch.arange(codes.shape[1], device=codes.device) * entries.shape[1]
+    return torch.nn.functional.embedding_bag(codes + first_rows, entries.flatten(0, 1), mode="sum")
 
 
 def load_xcodec(location: str | None = None) -> XCodec:

@@ -1,11 +1,11 @@
 """The Zarr arrays of a latent group, read in blocks that are remembered.
 
 A single small read costs Zarr milliseconds, and a training reads a few seconds of a record at a time. So a read takes
-the block of about 1 MiB around it, minutes of codes, and what falls into it later comes from memory.
+the block of about 2 MiB around it, minutes of codes, and what falls into it later comes from memory.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from audiobuff_core.files import is_local, local_path
 if TYPE_CHECKING:
     import zarr
 
-BLOCK_BYTES: Final = 1 << 20
+BLOCK_BYTES: Final = 1 << 21
 
 blocks: Final = BlockCache()
 
@@ -40,14 +40,15 @@ class GroupArrays:
 
     def rows(self, name: str, first_row: int, num_rows: int) -> NDArray[np.generic]:
         """Rows of array `name`, read-only."""
-        array = _opened(self.url, self.digest, name)
-        block_rows = _block_rows(array)
-        end = min(first_row + num_rows, array.shape[0])
-        first_block = first_row // block_rows
-        parts = [
-            self._block(name, array, block)[max(0, first_row - block * block_rows) : end - block * block_rows]
-            for block in range(first_block, max(first_block, (end - 1) // block_rows) + 1)
-        ]
+        opened = _opened(self.url, self.digest, name)
+        end = min(first_row + num_rows, opened.num_rows)
+        first_block = first_row // opened.block_rows
+        last_block = max(first_block, (end - 1) // opened.block_rows)
+        parts = []
+        for block in range(first_block, last_block + 1):
+            begin = block * opened.block_rows
+            rows = blocks.get((self.url, self.digest, name, block), partial(opened.read, begin))
+            parts.append(rows[max(0, first_row - begin) : end - begin])
         if len(parts) == 1:
             return parts[0]
         joined = np.concatenate(parts)
@@ -56,25 +57,29 @@ class GroupArrays:
 
     def whole(self, name: str) -> NDArray[np.generic]:
         """Array `name` from storage, not remembered."""
-        return np.asarray(_opened(self.url, self.digest, name)[:])
-
-    def _block(self, name: str, array: "zarr.Array[Any]", block: int) -> NDArray[np.generic]:
-        rows = _block_rows(array)
-        return blocks.get(
-            (self.url, self.digest, name, block), lambda: np.asarray(array[block * rows : (block + 1) * rows])
-        )
+        return np.asarray(_opened(self.url, self.digest, name).array[:])
 
 
-def _block_rows(array: "zarr.Array[Any]") -> int:
-    """Whole chunks, of about `BLOCK_BYTES` together."""
-    row_bytes = array.dtype.itemsize * int(np.prod(array.shape[1:], dtype=np.int64))
-    chunk_rows = int(array.chunks[0])
-    return max(1, BLOCK_BYTES // (max(1, row_bytes) * chunk_rows)) * chunk_rows
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An array and its sizes, which Zarr would work out anew at each question."""
+
+    array: "zarr.Array[Any]"
+    num_rows: int
+    block_rows: int
+
+    def read(self, first_row: int) -> NDArray[np.generic]:
+        """The block from `first_row` on."""
+        return np.asarray(self.array[first_row : first_row + self.block_rows])
 
 
 @lru_cache(maxsize=1024)
-def _opened(url: str, digest: str, name: str) -> "zarr.Array[Any]":
-    """The array; `digest` keeps those of a group that was replaced apart."""
+def _opened(url: str, digest: str, name: str) -> _Opened:
+    """The array; `digest` keeps those of a group that was replaced apart. A block is whole chunks of `BLOCK_BYTES`."""
     import zarr
 
-    return zarr.open_array(zarr_store(url, read_only=True), path=name, mode="r", zarr_format=3)
+    array = zarr.open_array(zarr_store(url, read_only=True), path=name, mode="r", zarr_format=3)
+    row_bytes = array.dtype.itemsize * int(np.prod(array.shape[1:], dtype=np.int64))
+    chunk_rows = int(array.chunks[0])
+    block_rows = max(1, BLOCK_BYTES // (max(1, row_bytes) * chunk_rows)) * chunk_rows
+    return _Opened(array, int(array.shape[0]), block_rows)

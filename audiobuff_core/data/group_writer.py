@@ -16,7 +16,7 @@ from audiobuff_core.data.statistics import ChannelStatistics
 from audiobuff_core.data.unsealed import FOLDER, StoredRecord, UnsealedRecords
 from audiobuff_core.errors import StoreMismatch
 
-CHUNK_BYTES: Final = 1 << 17
+CHUNK_BYTES: Final = 1 << 20  # one read of Zarr costs milliseconds, whatever its size: minutes of codes at once
 ROWS_A_CHUNK: Final = 256  # at least: three seconds of the codecs
 ROWS_A_SHARD: Final = 64 * ROWS_A_CHUNK  # at least
 NUM_SHARDS: Final = 10  # at most: with all the rest, a group is 23 objects
