@@ -38,6 +38,33 @@ def test_a_grid_rises_from_zero_to_one(num_steps: int, sway: float) -> None:
     assert bool((grid.diff() > -1e-12).all())
 
 
+def test_the_grid_of_full_sway_is_a_quarter_of_a_cosine() -> None:
+    u = torch.linspace(0, 1, 9, dtype=torch.float64)
+    assert torch.allclose(time_grid(8, sway=-1.0), 1 - torch.cos(math.pi / 2 * u))
+    assert torch.allclose(time_grid(8), u)
+
+
+def test_a_grid_that_would_turn_back_is_refused() -> None:
+    for sway in (-1.1, 1.8):
+        with pytest.raises(ValueError, match=f"Sway {sway}"):
+            time_grid(8, sway=sway)
+
+
+@pytest.mark.parametrize(("method", "exact_degree"), [("euler", 0), ("midpoint", 1), ("heun", 1)])
+def test_a_method_is_exact_for_velocities_up_to_its_degree(method: SolverMethod, exact_degree: int) -> None:
+    """On any grid, the swayed one too: the integral of t^n from 0 to 1 is 1 / (n + 1)."""
+    grid = time_grid(5, sway=-0.7)
+    for degree in (0, 1, 2):
+
+        def power(x: torch.Tensor, t: torch.Tensor, degree: int = degree) -> torch.Tensor:
+            return t[:, None, None] ** degree + 0 * x
+
+        error = abs(
+            float(integrate(power, torch.zeros(1, 1, 1, dtype=torch.float64), grid, method=method)) - 1 / (degree + 1)
+        )
+        assert (error < 1e-12) == (degree <= exact_degree), degree
+
+
 def test_negative_sway_puts_steps_near_the_start() -> None:
     assert float(time_grid(8, sway=-1.0)[4]) < float(time_grid(8)[4])
 

@@ -103,14 +103,22 @@ def test_the_likelihood_moves_the_scale_and_not_the_mean(snapshot: Snapshot, net
     assert not head_gradient(0.0)[velocity_part.stop :].any()
 
 
+class _TinyBatch:
+    clean = torch.zeros(4000, 1, 1)
+
+
+def test_streams_are_dropped_together_and_each_alone() -> None:
+    config = config_for("test", {"p_uncond": 0.2, "p_drop_stream": 0.1})
+    structure, semantic = draw(config, range(4000), _TinyBatch()).drop.T  # type: ignore[arg-type]
+    share = 0.2 + 0.8 * 0.1
+    assert float(structure.float().mean()) == pytest.approx(share, abs=0.02)
+    assert float(semantic.float().mean()) == pytest.approx(share, abs=0.02)
+    assert float((structure & semantic).float().mean()) == pytest.approx(0.2 + 0.8 * 0.01, abs=0.02)
+
+
 def test_uncertainty_draws_estimates_and_noisy_starts() -> None:
     config = config_for("test", {"source": "uncertainty"})
-    dataset_free = torch.zeros(4000, 1, 1)
-
-    class _Batch:
-        clean = dataset_free
-
-    draws = draw(config, range(4000), _Batch())  # type: ignore[arg-type]
+    draws = draw(config, range(4000), _TinyBatch())  # type: ignore[arg-type]
     at_start = draws.t == 0
     assert float(at_start.float().mean()) == pytest.approx(config.start_share, abs=0.03)
     assert float((draws.tau[at_start] == 0).float().mean()) == pytest.approx(0.8, abs=0.03)
