@@ -22,7 +22,8 @@ class DamageConfig(dg.Config):
 
     recipe: str = Field(
         default="demo",
-        description="`demo`, `seed`, `audiobuff`, kinds such as `hum+eq:tilt`, or the path of a TOML file.",
+        description="`demo`, `seed`, `audiobuff`, kinds such as `hum+eq:tilt`, `audiobuff@FOLDER` with noise of the "
+        "recordings in FOLDER, or the path of a TOML file.",
     )
     variants: int = Field(default=2, ge=1, le=64, description="Damaged versions of each track.")
     seed: int = Field(default=1337, description="Changes every draw.")

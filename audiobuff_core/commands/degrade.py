@@ -1,6 +1,7 @@
 """`audiobuff degrade IN OUT`: damage recordings on purpose, by a recipe, and write down how."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         help="audiobuff (the whole table, the default), seed, clean, demo, or the path of your own TOML file",
     )
     made.add_argument("--kinds", metavar="A,B", help="exactly these kinds, such as hum,eq:tilt, instead of a recipe")
+    made.add_argument(
+        "--noises",
+        metavar="FOLDER",
+        help="noise and babble from your own recordings in this folder too, as the kind environment",
+    )
     made.add_argument("--row", type=Path, metavar="JSON", help="render the row in this file again, bit for bit")
     made.add_argument("--seed", type=int, default=1337, help="changes every draw (default: %(default)s)")
     made.add_argument("--variant", type=int, default=0, help="another draw of the same seed (default: %(default)s)")
@@ -51,7 +57,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.each:
         from audiobuff_core.commands.degrade_each import degrade_each
 
-        print(degrade_each(arguments.input, arguments.output, seed=arguments.seed, variant=arguments.variant))
+        print(
+            degrade_each(
+                arguments.input,
+                arguments.output,
+                seed=arguments.seed,
+                variant=arguments.variant,
+                noises=arguments.noises,
+            )
+        )
         return 0
     from audiobuff_core.commands.degrade_files import Damage, degrade_folder, degrade_one, destination_of
 
@@ -75,6 +89,10 @@ def _check(arguments: argparse.Namespace) -> None:
         problems.append(f"--{' and --'.join(chosen)} exclude each other")
     if arguments.each and arguments.plan_only:
         problems.append("--each renders: it does not go with --plan-only")
+    if arguments.noises and (arguments.row or arguments.recipe not in (None, "audiobuff")):
+        problems.append("--noises adds to the recipe audiobuff or to --kinds: your own recipe names its folder itself")
+    if arguments.noises and arguments.kinds and "environment" not in re.split("[,:]", arguments.kinds):
+        problems.append(f"--noises is heard by the kind environment: --kinds {arguments.kinds},environment")
     if arguments.variant < 0:
         problems.append(f"--variant {arguments.variant}: expected 0 or more")
     if problems:
@@ -82,7 +100,10 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _recipe(arguments: argparse.Namespace) -> str:
-    """The recipe asked for; several kinds are joined as recipes are named."""
+    """The recipe asked for; kinds and a folder of noise are joined as recipes are named."""
+    from audiobuff_core.degradation.recipe import FOLDER_MARK
+
+    name = str(arguments.recipe or "audiobuff")
     if arguments.kinds:
-        return "+".join(name.strip() for name in str(arguments.kinds).split(","))
-    return str(arguments.recipe or "audiobuff")
+        name = "+".join(kind.strip() for kind in str(arguments.kinds).split(","))
+    return f"{name}{FOLDER_MARK}{arguments.noises}" if arguments.noises else name

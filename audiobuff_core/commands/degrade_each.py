@@ -27,7 +27,7 @@ class Heard:
     softer_db: float
 
 
-def degrade_each(source: Path, folder: Path, *, seed: int = 1337, variant: int = 0) -> str:
+def degrade_each(source: Path, folder: Path, *, seed: int = 1337, variant: int = 0, noises: str | None = None) -> str:
     """Render every kind and variant of the table into `folder`, as 16-bit FLAC, with a page; its path.
 
     All versions are at one gain, so that their loudness can be compared; one that would exceed full scale is softer,
@@ -40,7 +40,7 @@ def degrade_each(source: Path, folder: Path, *, seed: int = 1337, variant: int =
     from audiobuff_core.audio.read import read_audio
     from audiobuff_core.commands.degrade_files import Damage
     from audiobuff_core.degradation.kinds import KINDS_TABLE
-    from audiobuff_core.degradation.recipe import load_recipe
+    from audiobuff_core.degradation.recipe import FOLDER_MARK, load_recipe
     from audiobuff_core.degradation.render import render
     from audiobuff_core.evaluation.players import row_in_words
     from audiobuff_core.files import require_writable, write_bytes, write_json
@@ -52,8 +52,10 @@ def degrade_each(source: Path, folder: Path, *, seed: int = 1337, variant: int =
     require_writable(folder / PAGE)
     page = _Page(folder, clean)
     versions = [page.version("clean", "", "as it came in", clean, "nothing")]
-    for entry in track(load_recipe("audiobuff").entries, "Rendering every kind"):
-        row: PlanRow = Damage(entry.name, seed, variant).row_for(source.name, clean)
+    folder_of_noise = f"{FOLDER_MARK}{noises}" if noises else ""
+    for entry in track(load_recipe(f"audiobuff{folder_of_noise}").entries, "Rendering every kind"):
+        recipe = entry.name + folder_of_noise * (entry.kind == "environment")
+        row: PlanRow = Damage(recipe, seed, variant).row_for(source.name, clean)
         kind = KINDS_TABLE[entry.kind]
         versions.append(page.version(entry.name, kind.stage, kind.summary, render(row, clean), row_in_words(row)))
         write_json(folder / f"{_file_name(entry.name)}.json", {"input": str(source), "row": row.as_dict()})

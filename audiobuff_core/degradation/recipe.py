@@ -12,9 +12,11 @@ from audiobuff_core.errors import InvalidConfig
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 TABLE_FILE = RECIPE_FOLDER / "audiobuff.toml"
+NOISES_FILE = RECIPE_FOLDER / "environment.toml"
 TABLE = "audiobuff"
 ORDERS = ("stages", "written")
 SUFFIX = ".toml"
+FOLDER_MARK = "@"  # audiobuff@noises: the table, and noise from that folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +59,32 @@ def is_recipe_path(recipe: str) -> bool:
 
 
 def recipe_key(recipe: str) -> str:
-    """What of a recipe's name decides draws: of a file its stem, so that it may lie anywhere."""
-    return PurePath(recipe).stem if is_recipe_path(recipe) else recipe
+    """What of a recipe's name decides draws: of a file its stem, so that it may lie anywhere; no folder of noise."""
+    if is_recipe_path(recipe):
+        return PurePath(recipe).stem
+    name, mark, _ = recipe.partition(FOLDER_MARK)
+    return name + mark
 
 
 def load_recipe(recipe: str) -> Recipe:
     """The recipe `audiobuff`, one in a TOML file, or some kinds of `audiobuff`, all of them at once: `wind+eq:tilt`.
+
+    `@FOLDER` after the name adds the kind `environment`, with the recordings in that folder: `audiobuff@noises`.
 
     Raises:
         InvalidConfig: there is no such recipe, kind or variant, or the file has faults; all of them are named.
     """
     if is_recipe_path(recipe):
         return _load_file(Path(recipe))
+    wanted, mark, folder = recipe.partition(FOLDER_MARK)
     table = _load_file(TABLE_FILE)
-    if recipe == TABLE:
+    if mark:
+        table = replace(table, entries=(*table.entries, *_noises(folder)))
+    if wanted == TABLE:
         return table
     chosen: list[Entry] = []
     unknown = []
-    for name in recipe.split("+"):
+    for name in wanted.split("+"):
         found = [entry for entry in table.entries if name in (entry.kind, entry.name)]
         chosen += [entry for entry in found if entry not in chosen]
         unknown += [] if found else [name]
@@ -82,9 +92,19 @@ def load_recipe(recipe: str) -> Recipe:
         kinds = dict.fromkeys(entry.kind for entry in table.entries)
         raise InvalidConfig(
             f"Recipe or kind {', '.join(map(repr, unknown))}: expected {TABLE}, seed, clean, demo, a {SUFFIX} file, or "
-            f"kinds of {', '.join(kinds)}, joined by +"
+            f"kinds of {', '.join(kinds)}, joined by +; environment needs a folder of noise: --noises FOLDER"
         )
     return replace(table, name=recipe, description=f"always {recipe}", num_faults=(), entries=tuple(chosen))
+
+
+def _noises(folder: str) -> list[Entry]:
+    """The entries of `environment` with the recordings in `folder`."""
+    place = Path(folder).absolute()
+    if not folder or not place.is_dir():
+        raise InvalidConfig(f"Noise folder {folder!r} is no folder: name one with recordings such as .wav or .flac")
+    where = Distribution("fixed", (str(place),))
+    entries = _load_file(NOISES_FILE).entries
+    return [replace(entry, parameters={**entry.parameters, "folder": where}) for entry in entries]
 
 
 def _load_file(path: Path) -> Recipe:

@@ -130,12 +130,38 @@ def test_a_folder_is_mirrored_and_bad_files_are_named_and_no_obstacle(folder, ca
     assert not (folder / "in/out/out").exists()
 
 
+@pytest.mark.parametrize("options", [["--kinds", "environment:babble"], ["--kinds", "hum,environment"], []])
+def test_noise_of_an_own_folder_is_heard_and_rendered_again(folder, options, capsys):
+    (folder / "noises").mkdir()
+    for number in range(6):
+        soundfile.write(folder / "noises" / f"n{number}.wav", music(seed=10 + number), RATE)
+    soundfile.write("in.wav", music(2), RATE, subtype="FLOAT")
+    heard = []
+    for variant in range(25 if not options else 1):
+        call = ["in.wav", "out.wav", "--noises", "noises", "--variant", str(variant), *options]
+        assert cli.main(["degrade", *call, *(["--plan-only"] if not options else [])]) == 0
+        faults = json.loads((folder / "out.wav.json").read_text())["row"]["faults"]
+        heard += [fault["parameters"] for fault in faults if fault["kind"] == "environment"]
+    assert heard
+    assert all(len(json.loads(one["files"])) == one["voices"] for one in heard)
+    if not options:
+        return
+    assert cli.main(["degrade", "in.wav", "again.wav", "--row", "out.wav.json"]) == 0
+    assert (folder / "again.wav").read_bytes() == (folder / "out.wav").read_bytes()
+    for path in (folder / "noises").iterdir():
+        path.unlink()
+    capsys.readouterr()
+    assert cli.main(["degrade", "in.wav", "gone.wav", "--row", "out.wav.json"]) == 1
+    assert "is gone or has changed" in capsys.readouterr().err
+
+
 def test_every_kind_is_listed_with_its_ranges(capsys):
     assert cli.main(["degrade", "--list"]) == 0
     said = capsys.readouterr().out
     for kind in KINDS_TABLE:
         assert f"\n  {kind}: " in said
     assert "snr_db -5.0..20.0" in said
+    assert "environment:babble" in said
     assert "audiobuff.toml" in said
 
 
@@ -163,6 +189,11 @@ def test_each_kind_can_be_heard_and_seen(folder):
         (["in.wav", "."], "never overwritten"),
         (["in.wav", "out.flac"], "another format"),
         (["in.wav", "out.wav", "--kinds", "locusts"], "'locusts'"),
+        (["in.wav", "out.wav", "--kinds", "environment"], "--noises FOLDER"),
+        (["in.wav", "out.wav", "--kinds", "hum", "--noises", "empty"], "--kinds hum,environment"),
+        (["in.wav", "out.wav", "--kinds", "environment", "--noises", "gone"], "'gone' is no folder"),
+        (["in.wav", "out.wav", "--kinds", "environment", "--noises", "empty"], "No recordings"),
+        (["in.wav", "out.wav", "--recipe", "seed", "--noises", "empty"], "names its folder itself"),
         (["in.wav", "out.wav", "--recipe", "none.toml"], r"none\.toml can't be read"),
         (["in.wav", "out.wav", "--recipe", "bad.toml"], "2 problem"),
         (["in.wav", "out.wav", "--recipe", "seed", "--kinds", "hum"], "exclude each other"),
