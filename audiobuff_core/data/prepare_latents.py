@@ -155,6 +155,7 @@ def prepare(options: PrepareOptions) -> "Snapshot":
     from audiobuff_core.data.extraction import STREAMS, extract_shard
     from audiobuff_core.data.ingest import ingest_shard
     from audiobuff_core.data.library import list_shards, load_shard, register_shards
+    from audiobuff_core.data.pristine import train_on_something
     from audiobuff_core.data.snapshot import make_snapshot
 
     try:
@@ -171,6 +172,8 @@ def prepare(options: PrepareOptions) -> "Snapshot":
     shards = list_shards(root)
     for shard in shards:
         ingest_shard(root, load_shard(root, shard), sample_rate=options.sample_rate or codec.sample_rate)
+    train_on_something(root, shards)
+    for shard in shards:
         plan_shard(root, shard, recipe=options.recipe, variants=options.variants, seed=options.seed)
         degrade_shard(root, shard)
         for stream in STREAMS:

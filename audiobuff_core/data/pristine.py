@@ -1,14 +1,15 @@
 """What ingest leaves of a shard: verified tracks with their measures, and what was put aside."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from audiobuff_core.data.library import Split
 from audiobuff_core.data.quality import Measures
-from audiobuff_core.data.step_folder import StepFolder
+from audiobuff_core.data.step_folder import MANIFEST, StepFolder
 from audiobuff_core.errors import DataMissing
-from audiobuff_core.files import join
+from audiobuff_core.files import join, write_json
 from audiobuff_core.seeding import digest
 
 
@@ -97,6 +98,24 @@ def load_pristine(root: str, shard: str) -> PristineShard:
     if not all("measures" in item for item in manifest["items"].values()):
         raise DataMissing(f"Pristine tracks of shard {shard!r} at {folder.path} are of an earlier version: {remedy}")
     return shard_of_manifest(folder.path, manifest)
+
+
+def train_on_something(root: str, shards: Iterable[str]) -> None:
+    """Where chance leaves not one track of `shards` to train on, as with two files, move the first recording there.
+
+    It stays there when more recordings come.
+    """
+    manifests = {shard: pristine_folder(root, shard).load("pristine tracks", "prepare again") for shard in shards}
+    items = [item for _, manifest in sorted(manifests.items()) for _, item in sorted(manifest["items"].items())]
+    if not items or any(item["split"] == "train" for item in items):
+        return
+    first = items[0]["split_hash"]
+    for shard, manifest in manifests.items():
+        moved = [item for item in manifest["items"].values() if item["split_hash"] == first]
+        for item in moved:
+            item["split"] = "train"
+        if moved:
+            write_json(join(pristine_folder(root, shard).path, MANIFEST), manifest)
 
 
 def shard_of_manifest(path: str, manifest: dict[str, Any]) -> PristineShard:

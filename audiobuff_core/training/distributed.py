@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,6 +109,8 @@ def joined_ranks(wanted: DeviceChoice = "auto") -> Iterator[Ranks]:
         yield Ranks(rank, world_size, device)
     except RuntimeError as error:
         if isinstance(error, distributed.DistError) or (world_size > 1 and _PEER_LOST.search(str(error))):
+            # Torchrun ends the ranks that are left by SIGTERM: this one ends by itself, and first says why.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             raise RanksFailed(
                 f"Rank {rank} of {world_size} lost another one, which has said why itself or was killed: start again, "
                 "training goes on from the last checkpoint"

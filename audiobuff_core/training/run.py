@@ -19,6 +19,7 @@ from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.distributed import Ranks
 from audiobuff_core.training.ema import ExponentialAverage
 from audiobuff_core.training.feed import Feed
+from audiobuff_core.training.interruption import TrainingInterrupted
 from audiobuff_core.training.log import TrainingLog
 from audiobuff_core.training.network import export_network, make_network
 from audiobuff_core.training.optimizer import make_optimizer
@@ -69,11 +70,15 @@ def train(
         return done
     trainer = _trainer(config, profile, snapshot, folder_url, ranks, on_log, start)
     first_step = trainer.state.position.step
+    stopped = None
     try:
         trainer.run()
-    finally:
-        if plot and ranks.is_first and trainer.log.rows:
-            write_loss_plot(folder_url, trainer.log.rows)
+    except TrainingInterrupted as interruption:
+        stopped = interruption
+    if plot and ranks.is_first and trainer.log.rows:
+        write_loss_plot(folder_url, trainer.log.rows)
+    if stopped is not None:
+        raise stopped
     seconds = time.monotonic() - started
     ranks.wait()
     if not ranks.is_first:

@@ -92,7 +92,7 @@ def test_widths_have_the_original_flags_and_show_its_values() -> None:
 )
 def test_amp_is_a_precision(flags: list[str], precision: str) -> None:
     arguments = vars(cli.parser().parse_args(["--snapshot", "s.json", *flags]))
-    for name in ("checkpoint_dir", "profile", "debug"):
+    for name in ("checkpoint_dir", "profile", "debug", "init_from", "device", "dry_run", "tensorboard"):
         del arguments[name]
     take_original_flags(arguments)
     assert config_for("poc", arguments).precision == precision
@@ -140,6 +140,17 @@ def test_max_files_takes_the_first_by_name(recordings: Path, tmp_path: Path) -> 
     (shard,) = (tmp_path / "incoming").glob("*.json")
     names = {Path(track["source"]).name for track in json.loads(shard.read_text())["tracks"]}
     assert names == {f"chord_{index:02d}.flac" for index in range(6)}
+
+
+def test_two_files_leave_something_to_train_on_whatever_their_hashes(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiobuff_core.data.ingest.split_of", lambda split_hash: "held_out")
+    flags = ["--source_dir", str(recordings), "--out_dir", str(tmp_path), "--max_files", "2", *BUILTIN]
+    for _ in range(2):  # the second time it finds what the first has decided
+        assert prepare_latents.main(flags) == 0
+        (path,) = (tmp_path / "snapshots").glob("*.json")
+        assert [item.split for item in load_snapshot(str(path)).items] == ["train"]
 
 
 def test_training_takes_what_was_prepared_and_resumes_from_a_path(

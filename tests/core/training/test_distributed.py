@@ -1,5 +1,6 @@
 """Which device and which exchange a rank gets, and what it says when the ranks can't meet."""
 
+import signal
 import socket
 
 import pytest
@@ -56,10 +57,13 @@ def test_a_port_in_use_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_the_exchange_says_of_a_dead_rank_is_told_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend: None)
     monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: ignored.append((number, handler)))
+    ignored: list[tuple] = []
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     said = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:3041"
     with pytest.raises(RanksFailed, match="Rank 1 of 2 lost another one"), joined_ranks():
         raise RuntimeError(said)
+    assert ignored == [(signal.SIGTERM, signal.SIG_IGN)]  # so that torchrun lets it say so
     with pytest.raises(RuntimeError, match="shape"), joined_ranks():
         raise RuntimeError("shape mismatch")

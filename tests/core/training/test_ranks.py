@@ -19,7 +19,7 @@ import torch
 from audiobuff_core.data.snapshot import Snapshot
 from audiobuff_core.models.schema import read_checkpoint
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # starting ranks is slow on a busy machine
 LONG = ("--max_steps", "60", "--checkpoint_seconds", "0.2", "--save_every_epochs", "2")
 
 
