@@ -49,7 +49,11 @@ def training_snapshot(
         context,
         made,
         options=encoders.options(),
-        metadata={"shards": len(complete), **{f"items/{split}": count for split, count in items.items()}},
+        metadata={
+            "shards": len(complete),
+            "left_out": ", ".join(made.left_out) or "nothing",
+            **{f"items/{split}": count for split, count in items.items()},
+        },
     )
 
 

@@ -58,12 +58,19 @@ class Shard:
 
 
 def register_shards(
-    root: str, folder: str, *, tracks_per_shard: int = 32, date: str, max_files: int | None = None
+    root: str,
+    folder: str,
+    *,
+    tracks_per_shard: int = 32,
+    date: str,
+    max_files: int | None = None,
+    max_new: int | None = None,
 ) -> list[Shard]:
     """Write a manifest under `root`/incoming for each shard of the recordings in `folder` that are new, by content.
 
     A known recording that was moved keeps its shard, with its new place. `date` is `yyyymmdd` or `yyyy-mm-dd`.
-    `max_files` looks at the first so many recordings by path, None at all.
+    `max_files` looks at the first so many recordings by path, `max_new` leaves all but the first so many new ones by
+    name for the next call; None: all.
     Equal files in equal order give equal shards wherever the folder lies. A new recording that sounds like another
     names it (`copy_of`), so that both stand on one side of the split. What can't be read, and files with the very
     bytes of another, are noted for `passed_over`.
@@ -99,7 +106,7 @@ def register_shards(
     known = _refresh_moved(root, found)
     new = [IncomingTrack(_track_id(source, key), source, key) for key, source in found.items() if key not in known]
     new.sort(key=lambda incoming: (Path(incoming.source).name, incoming.file_hash))
-    return _write_shards(root, day, tracks_per_shard, new) if new else []
+    return _write_shards(root, day, tracks_per_shard, new[:max_new]) if new else []
 
 
 def _write_shards(root: str, day: str, tracks_per_shard: int, new: list[IncomingTrack]) -> list[Shard]:

@@ -25,6 +25,7 @@ AUDIO_SUFFIXES = frozenset(
 # Damaged recordings waiting for repair: never material to learn from.
 INBOX_NAME = "inbox"
 WORKERS = 4
+FILES_BETWEEN_NOTES = 256
 # What a file system says when a file may have changed.
 MARKS = ("size", "mtime", "LastModified", "ETag", "created", "updated")
 
@@ -96,6 +97,7 @@ def hash_files(root: str, sources: list[str]) -> tuple[dict[str, str], list[Pass
     seen: dict[str, list[str]] = {}
     hashes: dict[str, str] = {}
     passed = []
+    num_new = 0
     with ThreadPoolExecutor(WORKERS) as pool:
         answers = pool.map(partial(_hashed, before), sources)
         for source, answer in track(
@@ -106,6 +108,10 @@ def hash_files(root: str, sources: list[str]) -> tuple[dict[str, str], list[Pass
             else:
                 seen[source] = answer
                 hashes[source] = answer[1]
+                num_new += before.get(source) != answer
+                if num_new == FILES_BETWEEN_NOTES:  # a look that is cut off has not been for nothing
+                    num_new = 0
+                    write_json(place, {**before, **seen})
     if seen != before:
         write_json(place, seen)
     return hashes, passed

@@ -1,7 +1,9 @@
 """Recordings are found, known by content, put into shards and split."""
 
+import hashlib
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +13,10 @@ from hypothesis import strategies as st
 from audiobuff_assets.corpus_files import corpus_folder
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.audio.write import write_audio
+from audiobuff_core.data import seen
 from audiobuff_core.data.library import find_audio, list_shards, load_shard, register_shards, split_of
 from audiobuff_core.errors import AudioNotFound, DataMissing, InvalidConfig
+from audiobuff_core.files import read_json
 
 DATE = "20250101"
 
@@ -65,6 +69,37 @@ def test_only_new_recordings_make_new_shards(root, folder):
     (second,) = register_shards(root, str(folder), date="20260101")
     assert [track.track_id[:3] for track in second.tracks] == ["new"]
     assert list_shards(root) == sorted([first[0].key, second.key])
+
+
+def test_a_large_library_comes_in_several_looks(root, folder, monkeypatch):
+    opened = []
+    counting = SimpleNamespace(sha256=lambda: opened.append(1) or hashlib.sha256())
+    monkeypatch.setattr(seen, "hashlib", counting)
+    looks = [register_shards(root, str(folder), date=DATE, max_new=2) for _ in range(4)]
+    assert [sum(len(shard.tracks) for shard in look) for look in looks] == [2, 2, 1, 0]
+    assert sorted(list_shards(root)) == sorted(shard.key for look in looks for shard in look)
+    assert len(opened) == 5  # each file was read once, and not again at every look
+    (folder / "Take 0.wav").write_bytes((folder / "Take 1.wav").read_bytes() + b"more")
+    assert len(register_shards(root, str(folder), date=DATE)) == 1
+    assert len(opened) == 6
+
+
+def test_a_look_that_is_cut_off_keeps_its_hashes(root, folder, monkeypatch):
+    monkeypatch.setattr(seen, "FILES_BETWEEN_NOTES", 2)
+    found = find_audio(str(folder))
+    with monkeypatch.context() as patch:
+        patch.setattr(seen, "track", lambda items, *_, **__: _dying(items, 3))
+        with pytest.raises(KeyboardInterrupt):
+            seen.hash_files(root, found)
+    assert len(read_json(f"{root}/library/seen.json")) == 2
+    assert list(seen.hash_files(root, found)[0]) == found
+
+
+def _dying(items, count):
+    for number, item in enumerate(items):
+        if number == count:
+            raise KeyboardInterrupt
+        yield item
 
 
 def test_equal_files_in_one_folder_are_one_track(root, folder):
@@ -126,7 +161,6 @@ def test_the_split_has_its_shares():
 
 def test_the_bundled_corpus_is_small_licensed_and_whole():
     import csv
-    import hashlib
 
     folder = corpus_folder()
     with (folder / "sources.csv").open() as file:
