@@ -1,5 +1,7 @@
 """The diffusion transformer that predicts the flow's velocity."""
 
+import os
+import shutil
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.models.block import DiTBlock
 from audiobuff_core.models.conditioning import Tokens
 from audiobuff_core.models.modulation import Modulation, StepEmbedding, modulate
@@ -137,7 +140,17 @@ class Backbone(nn.Module):
         return self.head(modulate(self.norm_out(stream), last), x_t, damaged)  # type: ignore[no-any-return]
 
     def compile_blocks(self) -> None:
-        """Compile every block in place; they share their code, so it is compiled once for each kind of input."""
+        """Compile every block in place; they share their code, so it is compiled once for each kind of input.
+
+        Raises:
+            InvalidConfig: the network is on the CPU, and there is no C++ compiler.
+        """
+        compiler = os.environ.get("CXX", "g++")
+        if self.proj_in.weight.device.type == "cpu" and shutil.which(compiler) is None:
+            raise InvalidConfig(
+                f"Compiling for the CPU needs a C++ compiler, and there is no {compiler}: install one, name yours in "
+                "CXX, or leave --compile out"
+            )
         for block in self.blocks:
             block.compile(dynamic=True)
 

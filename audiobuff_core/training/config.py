@@ -35,8 +35,8 @@ class TrainingConfig:
         kernel_frames: reach of the convolutions, odd.
         p_uncond: probability that both side streams are replaced by their nulls.
         p_drop_stream: probability that one alone is.
-        source: `noise`, `damaged` or `uncertainty` (see `flow.source`); given to `config_for` alone, the options that
-            suit it come along.
+        source: where the flow starts: `noise`, `damaged` or `uncertainty` (see `flow.source`); another than the
+            profile's brings the tau_max, p_tau, start_share and inference_steps that suit it.
         tau_max: largest share of noise in the source `damaged`, largest multiple of the scale in `uncertainty`.
         p_tau: probability that an item has any noise in its source.
         times: `logit_normal` or `uniform`.

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.models.conditioning import SideStream
 from audiobuff_core.models.model import ModelConfig, RestorationModel
 
@@ -99,6 +100,12 @@ def test_checkpointing_keeps_less() -> None:
         return sum(held.values())
 
     assert kept(thrifty=True) < 0.7 * kept(thrifty=False)
+
+
+def test_compiling_without_a_compiler_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(InvalidConfig, match="there is no no-such-compiler: install one"):
+        awake().vfn.compile_blocks()
 
 
 @pytest.mark.slow
