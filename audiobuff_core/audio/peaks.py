@@ -1,6 +1,9 @@
 """Peaks between the samples, and holding them where a file could not."""
 
+from collections.abc import Iterator
+
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
 from scipy.signal import resample_poly
@@ -10,9 +13,8 @@ from audiobuff_core.audio.waveform import Samples, Waveform
 OVERSAMPLING = 4
 REACH_SECONDS = 0.005
 # Peaks between samples are at most a few dB above them: where all samples are lower than this, none are looked for.
-_LOUD_SHARE = 0.5
-_BLOCK_SAMPLES = 8192
-_CONTEXT_SAMPLES = 64
+_LOUD_SHARE = 0.7
+_CHUNK_SAMPLES, _BLOCK_SAMPLES, _CONTEXT_SAMPLES = 1 << 18, 1024, 32
 
 
 def true_peak(waveform: Waveform) -> float:
@@ -63,16 +65,23 @@ def _exceeding(samples: Samples, largest: float, largest_true: float) -> tuple[N
     return np.concatenate(places), np.concatenate(gains)
 
 
-def _oversampled(samples: Samples, threshold: float) -> list[tuple[int, Samples]]:
+def _oversampled(samples: Samples, threshold: float) -> Iterator[tuple[int, Samples]]:
     """Of each block with a sample above `threshold`: where it begins, and the largest magnitude around each sample."""
-    found = []
-    for first in range(0, samples.shape[1], _BLOCK_SAMPLES):
-        block = samples[:, first : first + _BLOCK_SAMPLES]
-        if float(np.abs(block).max()) <= threshold:
+    for first in range(0, samples.shape[1], _CHUNK_SAMPLES):
+        last = min(samples.shape[1], first + _CHUNK_SAMPLES)
+        begin, end = max(0, first - _CONTEXT_SAMPLES), min(samples.shape[1], last + _CONTEXT_SAMPLES)
+        missing = -(last - first) % _BLOCK_SAMPLES
+        around = (_CONTEXT_SAMPLES - (first - begin), _CONTEXT_SAMPLES - (end - last) + missing)
+        wide = np.pad(samples[:, begin:end], ((0, 0), around))
+        blocks = sliding_window_view(wide, _BLOCK_SAMPLES + 2 * _CONTEXT_SAMPLES, axis=1)[:, ::_BLOCK_SAMPLES]
+        inside = blocks[..., _CONTEXT_SAMPLES:-_CONTEXT_SAMPLES]
+        loudest = np.maximum(inside.max(axis=(0, 2)), -inside.min(axis=(0, 2)))
+        chosen = np.flatnonzero(loudest > threshold)
+        if not len(chosen):
             continue
-        before = min(first, _CONTEXT_SAMPLES)
-        wide = samples[:, first - before : first + block.shape[1] + _CONTEXT_SAMPLES]
-        fine = np.abs(resample_poly(wide, OVERSAMPLING, 1, axis=1)).max(axis=0)
-        fine = fine[before * OVERSAMPLING :][: block.shape[1] * OVERSAMPLING]
-        found.append((first, fine.reshape(-1, OVERSAMPLING).max(axis=1).astype(np.float32)))
-    return found
+        fine = np.abs(resample_poly(blocks[:, chosen], OVERSAMPLING, 1, axis=2)).max(axis=0)
+        fine = fine[:, _CONTEXT_SAMPLES * OVERSAMPLING :][:, : _BLOCK_SAMPLES * OVERSAMPLING]
+        levels = fine.reshape(len(chosen), _BLOCK_SAMPLES, OVERSAMPLING).max(axis=2).astype(np.float32)
+        for block, level in zip(chosen, levels, strict=True):
+            place = first + int(block) * _BLOCK_SAMPLES
+            yield place, level[: last - place]

@@ -176,8 +176,9 @@ def _restore(
 def _as_stored(recording: Recording, wet: Samples, first: int) -> tuple[Stored, bool]:
     """All samples as the file stores them, those from `first` on by `wet`, whose memory is used up where it serves."""
     kind = recording.stored.dtype
-    in_place = kind.itemsize == wet.dtype.itemsize and wet.shape == recording.stored.shape
-    stored: Stored = wet.view(kind) if in_place else recording.stored.copy()
+    # Written front to back, numbers that are no wider never overtake those that are still to be read.
+    in_place = kind.itemsize <= wet.dtype.itemsize and wet.shape == recording.stored.shape
+    stored: Stored = wet.view(kind)[:, : wet.shape[1]] if in_place else recording.stored.copy()
     is_changed = False
     for start in range(0, wet.shape[1], 1 << 20):
         stop = min(wet.shape[1], start + (1 << 20))

@@ -16,8 +16,8 @@ from audiobuff_core.audio.waveform import Samples
 from audiobuff_core.codecs.protocols import Codec
 from audiobuff_core.seeding import torch_generator
 
-SECTION_SECONDS = 180.0
-CONTEXT_SECONDS = 12.0
+SECTION_SECONDS = 120.0
+CONTEXT_SECONDS = 10.0
 JOIN_SECONDS = 0.25
 NOISE_BLOCK_FRAMES = 1024
 
