@@ -66,6 +66,11 @@ def _clicked(generator: np.random.Generator) -> Fault:
     })  # fmt: skip
 
 
+def _lost(generator: np.random.Generator) -> Fault:
+    bursts = {"mean_burst": float(generator.uniform(1.0, 2.0)), "longest_burst": 10}
+    return Fault("gaps", {"mode": "packets", "packet_ms": 20, "lost_share": generator.uniform(0.05, 0.25), **bursts})
+
+
 def _quieter(generator: np.random.Generator) -> Fault:
     return Fault("level", {"gain": float(generator.uniform(0.2, 0.8)), "jitter_db": 0.0, "target": "kept"})
 
@@ -79,6 +84,7 @@ KINDS: dict[str, Draw] = {
     "clipping, Vorbis": lambda g: [_clipped(g), Fault("codec", {"codec": "vorbis", "quality": 0.6, "generations": 1})],
     "clicks": lambda g: [_clicked(g)],
     "clicks, MP3": lambda g: [_clicked(g), Fault("mp3", {"bit_rate": 128_000, "generations": 1})],
+    "lost packets": lambda g: [_lost(g)],
     "offset": lambda g: [Fault("dc_offset", {"offset": float(g.uniform(0.002, 0.05))})],
     "drifting hum, clipping, clicks": lambda g: [_drifting(g), _clicked(g), _clipped(g)],
 }

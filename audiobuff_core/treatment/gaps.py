@@ -1,0 +1,115 @@
+"""Short gaps: lost packets and interruptions of exact zeros."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.treatment.autoregression import interpolate, prediction_error_filter
+from audiobuff_core.treatment.places import repairs_of_channel, runs
+from audiobuff_core.treatment.protocols import Repair, Treated
+
+Samples = NDArray[np.float64]
+Channel = NDArray[np.float32]
+
+LOWEST_RATE = 8000
+SHORTEST_SECONDS = 0.003
+LONGEST_SECONDS = 0.045
+CONTEXT_SECONDS = 0.06
+TEST_ORDER = 24
+FILL_ORDER = 200
+NORMAL_MEDIAN = 0.6745
+QUIETEST_RMS = 1e-3
+# Both edges must be torn: the sound was not on its way to silence.
+TORN = 6.0
+EDGE_SECONDS = 0.001
+LEAST_EDGE_SHARE = 0.3
+MOST_LEVEL_CHANGE_DB = 8.0
+MOST_MISFIT = 2.0
+MOST_FLAT_SHARE = 0.25
+
+
+class FillGaps:
+    """Fills gaps of 3 to 45 ms by what both sides predict.
+
+    Proof: the zeros begin and end with a tear that the sound does not predict, and the sound after the gap is that
+    before it, by level and by spectrum (each side's prediction filter serves the other). Silence between sounds is
+    approached, or separates different ones. Longer gaps are not a matter of prediction.
+    """
+
+    name = "gaps"
+
+    def treat(self, waveform: Waveform) -> Treated:
+        """`waveform` with its short gaps filled, each channel by itself; untouched below 8 kHz."""
+        if waveform.sample_rate < LOWEST_RATE:
+            return Treated(waveform)
+        samples: NDArray[np.float32] | None = None
+        repairs: list[Repair] = []
+        for channel, before in enumerate(waveform.samples):
+            filled = [
+                (first, end, values)
+                for first, end in _candidates(before, waveform.sample_rate)
+                if (values := _filled(before, first, end, waveform.sample_rate)) is not None
+            ]
+            if not filled:
+                continue
+            samples = waveform.samples.copy() if samples is None else samples
+            for first, end, values in filled:
+                samples[channel, first:end] = values.astype(np.float32)
+            repairs += repairs_of_channel(
+                self.name, channel, before, samples[channel], waveform.sample_rate, 0.8,
+                joined_within_seconds=SHORTEST_SECONDS / 2,
+            )  # fmt: skip
+        return (
+            Treated(waveform) if samples is None else Treated(Waveform(samples, waveform.sample_rate), tuple(repairs))
+        )
+
+
+def _candidates(samples: Channel, sample_rate: int) -> list[tuple[int, int]]:
+    """Runs of exact zeros of the right length that have sound enough on both sides."""
+    context = round(CONTEXT_SECONDS * sample_rate)
+    spans = runs(samples == 0.0)
+    lengths = spans[:, 1] - spans[:, 0]
+    fits = (lengths >= SHORTEST_SECONDS * sample_rate) & (lengths <= LONGEST_SECONDS * sample_rate)
+    fits &= (spans[:, 0] >= context) & (spans[:, 1] <= len(samples) - context)
+    return [(first, end) for first, end in spans[fits].tolist()]
+
+
+def _filled(samples: Channel, first: int, end: int, sample_rate: int) -> Samples | None:
+    """Values for the gap [first, end), if it is one."""
+    context = round(CONTEXT_SECONDS * sample_rate)
+    before = samples[first - context : first].astype(np.float64)
+    after = samples[end : end + context].astype(np.float64)
+    if not _one_sound(before, after) or not all(_torn(side, sample_rate) for side in (before, after[::-1])):
+        return None
+    block = samples[first - context : end + context].astype(np.float64)
+    missing = np.zeros(len(block), dtype=np.bool_)
+    missing[context : context + end - first] = True
+    order = min(FILL_ORDER, context // 4)
+    louder = before if np.square(before).sum() > np.square(after).sum() else after
+    values = interpolate(block, missing, prediction_error_filter(louder, order))
+    peak = float(np.abs(block).max())
+    return np.asarray(np.clip(values, -peak, peak))
+
+
+def _torn(side: Samples, sample_rate: int) -> bool:
+    """Whether `side` ends at full strength, and the zeros after it contradict what it predicts."""
+    edge = side[-max(1, round(EDGE_SECONDS * sample_rate)) :]
+    if np.square(edge).mean() < LEAST_EDGE_SHARE**2 * np.square(side).mean():
+        return False
+    error_filter = prediction_error_filter(side, TEST_ORDER)
+    ordinary = float(np.median(np.abs(np.convolve(side, error_filter, "valid")))) / NORMAL_MEDIAN
+    into_zeros = np.convolve(np.append(side[-TEST_ORDER:], np.zeros(TEST_ORDER // 2)), error_filter)
+    return float(np.abs(into_zeros[TEST_ORDER : TEST_ORDER + TEST_ORDER // 2]).max()) > TORN * ordinary
+
+
+def _one_sound(before: Samples, after: Samples) -> bool:
+    """Whether the level goes on, and each side is predicted nearly as well by the other's filter as by its own."""
+    if max(float(np.mean(np.diff(side) == 0.0)) for side in (before, after)) > MOST_FLAT_SHARE:
+        return False  # drawn by a computer: its tears and pauses are its own
+    levels = [float(np.sqrt(np.mean(np.square(side)))) for side in (before, after)]
+    if min(levels) < QUIETEST_RMS or abs(20.0 * np.log10(levels[0] / levels[1])) > MOST_LEVEL_CHANGE_DB:
+        return False
+    filters = [prediction_error_filter(side, TEST_ORDER) for side in (before, after)]
+    errors = [[float(np.square(np.convolve(side, one, "valid")).mean()) for one in filters] for side in (before, after)]
+    misfit = (errors[0][1] / (errors[0][0] + 1e-20)) * (errors[1][0] / (errors[1][1] + 1e-20))
+    return float(np.sqrt(misfit)) <= MOST_MISFIT
