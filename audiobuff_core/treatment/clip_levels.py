@@ -49,8 +49,9 @@ def find_levels(samples: Channel) -> list[ClipLevel]:
     if any(exact):
         return [level for level in exact if level is not None]
     blurred = [found for found in (_blurred_level(samples, sign) for sign in (1, -1)) if found is not None]
-    # A faint bump on one side is believed where the other side has a clear one.
-    return [level for level, _ in blurred] if any(clear for _, clear in blurred) else []
+    # Music has a bump on one side now and then; clipping has one on both, and a clear one at least on one.
+    believed = len(blurred) == 2 and any(clear for _, clear in blurred)
+    return [level for level, _ in blurred] if believed else []
 
 
 def _exact_level(samples: Channel, sign: int) -> ClipLevel | None:

@@ -19,7 +19,7 @@ from audiobuff_core.treatment.hum_track import (
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-SHORTEST_SECONDS = 2.0
+SHORTEST_SECONDS = 2.5
 NUM_HARMONICS = 20
 # A harmonic of a hum is steady: this share of its frames lies within NEAR of its mean amplitude.
 NEAR = 0.4
