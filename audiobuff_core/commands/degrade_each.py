@@ -39,7 +39,7 @@ def degrade_each(source: Path, folder: Path, *, seed: int = 1337, variant: int =
     """
     from audiobuff_core.audio.read import read_audio
     from audiobuff_core.commands.degrade_files import Damage
-    from audiobuff_core.degradation.kinds import KINDS_TABLE
+    from audiobuff_core.degradation.kinds import KINDS_TABLE, STAGES
     from audiobuff_core.degradation.recipe import FOLDER_MARK, load_recipe
     from audiobuff_core.degradation.render import render
     from audiobuff_core.evaluation.players import row_in_words
@@ -53,7 +53,9 @@ def degrade_each(source: Path, folder: Path, *, seed: int = 1337, variant: int =
     page = _Page(folder, clean)
     versions = [page.version("clean", "", "as it came in", clean, "nothing")]
     folder_of_noise = f"{FOLDER_MARK}{noises}" if noises else ""
-    for entry in track(load_recipe(f"audiobuff{folder_of_noise}").entries, "Rendering every kind"):
+    drawn = load_recipe(f"audiobuff{folder_of_noise}").entries
+    entries = sorted(drawn, key=lambda entry: STAGES.index(KINDS_TABLE[entry.kind].stage))
+    for entry in track(entries, "Rendering every kind"):
         recipe = entry.name + folder_of_noise * (entry.kind == "environment")
         row: PlanRow = Damage(recipe, seed, variant).row_for(source.name, clean)
         kind = KINDS_TABLE[entry.kind]

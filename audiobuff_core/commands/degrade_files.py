@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.degradation.plan import PlanRow, draw_row
@@ -69,11 +70,14 @@ def destination_of(source: Path, output: Path) -> Path:
 def degrade_one(source: Path, destination: Path, damage: Damage) -> str:
     """Damage `source`, write it in its own format and the row beside it as `<destination>.json`; a line about it.
 
+    What an earlier call left of the same recording and row is kept.
+
     Raises:
         AudioBuffError: the source can't be read, the recipe not be used, or the destination not be written.
     """
     from audiobuff_core.audio.read import read_audio
     from audiobuff_core.audio.same_format import check_format, write_in_format_of
+    from audiobuff_core.data.damage import CODE_VERSION
     from audiobuff_core.degradation.render import render
     from audiobuff_core.files import require_writable, write_json
 
@@ -87,14 +91,38 @@ def degrade_one(source: Path, destination: Path, damage: Damage) -> str:
         "channels": waveform.channels,
         "num_samples": waveform.num_samples,
         "row": row.as_dict(),
+        "code_version": CODE_VERSION,
     }
     kinds = ", ".join(fault.kind for fault in row.faults) or "no fault"
     if damage.plan_only:
         write_json(f"{destination}.json", facts)
         return f"{destination}.json: {kinds}"
+    if _is_done(destination, facts):
+        return f"{destination}: {kinds}, as it was there"
     gain = write_in_format_of(source, destination, render(row, waveform))
-    write_json(f"{destination}.json", {**facts, "output": str(destination), "output_gain": gain})
+    made = {"output": str(destination), "output_gain": gain, "output_sha256": _sha256(destination)}
+    write_json(f"{destination}.json", {**facts, **made})
     return f"{destination}: {kinds}" + (f", {gain:.4g} times as loud, to fit the format" if gain < 1 else "")
+
+
+def _is_done(destination: Path, facts: dict[str, Any]) -> bool:
+    """Whether the file and the row beside it are what these facts would make."""
+    from audiobuff_core.files import read_json
+
+    beside = Path(f"{destination}.json")
+    if not (destination.is_file() and beside.is_file()):
+        return False
+    try:
+        left = read_json(beside)
+    except DataMissing:
+        return False  # no JSON of ours: it is written anew
+    same = isinstance(left, dict) and all(left.get(name) == value for name, value in facts.items())
+    return same and left.get("output_sha256") == _sha256(destination)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def degrade_folder(folder: Path, output: Path, damage: Damage) -> FolderOutcome:

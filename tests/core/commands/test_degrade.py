@@ -96,6 +96,27 @@ def test_a_row_renders_the_same_bytes_and_only_its_own_recording(folder, capsys)
     assert not (folder / "three.flac").exists()
 
 
+def test_what_is_done_is_kept_and_what_was_touched_is_made_again(folder, capsys):
+    soundfile.write("in.wav", music(), RATE)
+    made = folder / "out.wav"
+
+    def degrade(*options):
+        assert cli.main(["degrade", "in.wav", "out.wav", "--kinds", "noise", *options]) == 0
+        return "as it was there" in capsys.readouterr().out
+
+    assert not degrade()
+    first, when = made.read_bytes(), made.stat().st_mtime_ns
+    assert degrade()
+    assert made.stat().st_mtime_ns == when
+    made.write_bytes(first[:-100])
+    assert not degrade()
+    assert made.read_bytes() == first
+    (folder / "out.wav.json").write_text("[1]")
+    assert not degrade()
+    assert not degrade("--seed", "8")
+    assert made.read_bytes() != first
+
+
 def test_the_plan_alone_writes_no_audio_and_is_the_plan(folder):
     soundfile.write("in.wav", music(), RATE)
     for options in (["--plan-only"], []):
