@@ -20,7 +20,9 @@ SMOOTHING_HZ = 150.0
 LEAKAGE_DB = 90.0
 # Converters and lossy codecs at their best end between here and the top: that counts as full.
 FULL_SHARE = 0.88
-LOWEST_EDGE_HZ = 1_000.0
+LOWEST_EDGE_HZ = 2_000.0
+# White noise of this RMS would be as strong as what is above the edge, dBFS: 16 bits with dither are at -93.
+NOTHING_DB = -80.0
 
 
 def bandwidth_hz(waveform: Waveform) -> float:
@@ -39,9 +41,10 @@ def band_edge_hz(waveform: Waveform) -> float | None:
     """Where a lossy codec, a lower rate or a filter cut the recording off; None where nothing did.
 
     An edge is where a dense spectrum (its quiet bins, too, are 20 dB over what lies above) falls to that floor within
-    a quarter of an octave, and nothing comes after it. So a bass that has no treble has no edge, nor has a tone.
+    a quarter of an octave, and nothing comes after it: no more than the rounding to 16 bits leaves. So a bass that has
+    no treble has no edge, nor has a tone, nor a siren over hiss.
     It lies where the level has fallen half of the way, in decibels. Edges over 88 % of half the rate count as full
-    band, those under 1 kHz are not looked for.
+    band, those under 2 kHz are not looked for.
     """
     power = _mean_power(waveform)
     if not power.any():
@@ -52,6 +55,8 @@ def band_edge_hz(waveform: Waveform) -> float | None:
     level_db = 10.0 * np.log10(power + power.max() * 1e-16)
     smooth_db = np.convolve(np.pad(level_db, width, mode="edge"), np.full(width, 1.0 / width), "same")[width:-width]
     top = smooth_db[int(0.95 * len(smooth_db)) : int(0.995 * len(smooth_db))]
+    if float(np.median(top)) > NOTHING_DB:
+        return None
     floor_db = max(float(np.median(top)), float(level_db.max()) - LEAKAGE_DB)
     above = np.flatnonzero(smooth_db > max(floor_db + EDGE_DB, float(top.max()) + 1.0))
     foot = int(above[-1]) if len(above) else 0
@@ -65,14 +70,18 @@ def band_edge_hz(waveform: Waveform) -> float | None:
 
 
 def _mean_power(waveform: Waveform) -> NDArray[np.float64]:
-    """Power of each of the 2049 bins, summed over frames and channels, without that of an offset."""
+    """Power of each of the 2049 bins, averaged over frames and channels, without that of an offset.
+
+    White noise has its mean square in every bin.
+    """
     missing = max(0, WINDOW_SAMPLES - waveform.num_samples)
     padded = np.pad(waveform.samples, ((0, 0), (0, missing)))
     angles = 2.0 * np.pi * np.arange(WINDOW_SAMPLES) / WINDOW_SAMPLES
     window = sum((-1.0) ** k * term * np.cos(k * angles) for k, term in enumerate(WINDOW_TERMS))
     power = np.zeros(WINDOW_SAMPLES // 2 + 1)
-    for start in range(0, padded.shape[1] - WINDOW_SAMPLES + 1, WINDOW_SAMPLES // 2):
+    starts = range(0, padded.shape[1] - WINDOW_SAMPLES + 1, WINDOW_SAMPLES // 2)
+    for start in starts:
         spectrum = np.fft.rfft(padded[:, start : start + WINDOW_SAMPLES] * window)
         power += np.square(np.abs(spectrum)).sum(axis=0)
     power[0] = 0.0  # an offset is no sound
-    return power
+    return np.asarray(power / (len(starts) * waveform.channels * np.sum(np.square(window))))

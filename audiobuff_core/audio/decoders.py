@@ -90,6 +90,8 @@ def open_ffmpeg(name: str, place: Path) -> Iterator[AudioSource]:
         stream = container.streams.audio[0]
         known = stream.duration is not None and stream.time_base is not None
         seconds = float(stream.duration * stream.time_base) if known else None  # type: ignore[operator]
+        if not known and container.format.name.startswith("matroska") and not container.streams.video:
+            seconds = None if container.duration is None else container.duration / av.time_base
         context = stream.codec_context
         blocks = _ffmpeg_blocks(name, container, stream)
         if seconds is not None and container.format.name.startswith("mov"):

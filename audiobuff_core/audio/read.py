@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -102,12 +103,14 @@ def _refuse_cut_off(name: str, place: Path, source: AudioSource, num_read: int) 
 
 
 def declared_bytes(place: Path) -> int | None:
-    """The size that a WAV's own header gives it (libsndfile reads what is there and says nothing); None: unknown."""
+    """The size that a WAV or AIFF says it has (libsndfile reads what is there and says nothing); None: unknown."""
     with place.open("rb") as file:
         head = file.read(12)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+    kinds: dict[bytes, Literal["little", "big"]] = {b"RIFFWAVE": "little", b"FORMAIFF": "big", b"FORMAIFC": "big"}
+    order = kinds.get(head[:4] + head[8:])
+    if order is None:
         return None
-    size = int.from_bytes(head[4:8], "little")
+    size = int.from_bytes(head[4:8], order)
     return size + 8 if 0 < size < 0x7FFFFF00 else None  # others are written by programs that can't go back
 
 

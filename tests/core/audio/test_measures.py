@@ -79,6 +79,7 @@ def test_what_nature_lacks_is_no_edge():
     times = np.arange(44_100) / 44_100
     chord = sum(np.sin(2 * np.pi * hz * times) / hz for hz in 110 * np.arange(1, 40))
     falling = signal.lfilter(*signal.butter(2, 800, fs=44_100), full_band().samples)
-    for samples in (full_band().samples, chord[None] + 1e-4 * full_band().samples, falling, 0 * falling):
+    siren = 0.1 * signal.chirp(times, 200, 1, 6_000)[None] + 0.02 * full_band().samples
+    for samples in (full_band().samples, chord[None] + 1e-4 * full_band().samples, falling, 0 * falling, siren):
         assert band_edge_hz(Waveform(samples.astype(np.float32), 44_100)) is None
     assert band_edge_hz(Waveform(np.ones((1, 1), np.float32), 8_000)) is None
