@@ -16,6 +16,7 @@ from audiobuff_core.commands import (
     inspect_checkpoint,
     prepare,
     restore,
+    revert,
     train,
 )
 from audiobuff_core.errors import AudioBuffError
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         command.add_parser(commands)
     restore.add_parser(commands, _champion)
+    revert.add_parser(commands)
     return made
 
 

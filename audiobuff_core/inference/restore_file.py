@@ -149,7 +149,7 @@ def restore_file(
     repairs = _repairs(recording, restored, settings)
     copied = not restored.is_changed and destination.suffix.lower() == source.suffix.lower() and sample_rate is None
     if extras.delta:
-        _write_delta(delta_path(destination), recording, restored.stored)
+        write_delta(delta_path(destination), recording, restored.stored)
     if copied:
         with atomic_path(destination) as temporary:
             shutil.copyfile(source, temporary)
@@ -249,7 +249,7 @@ def _repairs(recording: Recording, restored: RestoredRecording, settings: Restor
     return [{"id": number, **one} for number, one in enumerate(found, start=1)]
 
 
-def _write_delta(destination: Path, recording: Recording, stored: Stored) -> None:
+def write_delta(destination: Path, recording: Recording, stored: Stored) -> None:
     """Input - output as floating-point WAV, wide enough to be exact: restored + removed is the input, to the bit."""
     # 17 bits of difference fit single precision, 25 and 33 double.
     coding = "FLOAT" if recording.bits in (8, 16) else "DOUBLE"
