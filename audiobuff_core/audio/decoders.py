@@ -84,7 +84,7 @@ def open_ffmpeg(name: str, place: Path) -> Iterator[AudioSource]:
     """
     import av
 
-    with place.open("rb") as opened, _our_errors(name), av.open(opened) as container:
+    with place.open("rb") as opened, _our_errors(name), av.open(opened, "r") as container:
         if not container.streams.audio:
             raise InvalidAudio(f"{name} has no audio stream: expected an audio file")
         stream = container.streams.audio[0]
