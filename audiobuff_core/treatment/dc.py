@@ -48,7 +48,7 @@ def _offset(samples: NDArray[np.float32], frame_samples: int) -> tuple[float, fl
     if abs(offset) < SMALLEST_OFFSET:
         return 0.0, 0.0
     deviations = np.abs(means - offset)
-    power = frames.var(axis=1, dtype=np.float64)
+    power = np.array([float(frame.var(dtype=np.float64)) for frame in frames])
     quiet = np.argsort(power, kind="stable")[: max(1, round(QUIET_SHARE * num_frames))]
     spread = max(float(np.median(deviations)), float(deviations[quiet].max())) / abs(offset)
     return (offset, 1.0 - spread) if spread <= LARGEST_SPREAD_SHARE else (0.0, 0.0)

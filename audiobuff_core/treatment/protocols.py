@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from audiobuff_core.audio.waveform import Waveform
 
 FLOOR_DB = -200.0
+BLOCK_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,9 @@ class Treatment(Protocol):
 
 
 def change_db(before: NDArray[np.floating], after: NDArray[np.floating]) -> float:
-    """RMS of `after` - `before` in dB of full scale, at least -200 dB."""
-    power = float(np.mean(np.square(after.astype(np.float64) - before)))
-    return max(FLOOR_DB, 10.0 * float(np.log10(power + 1e-30)))
+    """RMS of `after` - `before`, shape [samples], in dB of full scale, at least -200 dB; taken in blocks."""
+    energy = 0.0
+    for start in range(0, len(before), BLOCK_SAMPLES):
+        block = slice(start, start + BLOCK_SAMPLES)
+        energy += float(np.square(after[block].astype(np.float64) - before[block]).sum())
+    return max(FLOOR_DB, 10.0 * float(np.log10(energy / len(before) + 1e-30)))
