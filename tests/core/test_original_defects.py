@@ -29,6 +29,7 @@ from audiobuff_core.models.schema import model_of
 from audiobuff_core.training.config import config_for
 from audiobuff_core.training.distributed import Ranks
 from audiobuff_core.training.run import _trainer
+from audiobuff_core.training.step import TrainingStep
 from audiobuff_core.training.storage import CheckpointFolder
 from audiobuff_core.training.trainer import Trainer
 
@@ -85,7 +86,7 @@ COVERED = {
         (TRAINING, "test_training_learns_and_leaves_what_it_promises"),
     ],
     "NCCL only": [
-        (TRAINING, "test_two_ranks_train_what_one_rank_does"),
+        ("training/test_ranks.py", "test_two_ranks_train_what_one_rank_does"),
         ("", "test_gradients_are_summed_over_ranks_once_a_step"),
     ],
     "sizes repeated as flags": [
@@ -283,15 +284,16 @@ def test_training_sees_standardised_latents(snapshot: Snapshot) -> None:
 
 def test_a_skipped_step_leaves_weights_and_average(snapshot: Snapshot, tmp_path: Path) -> None:
     trainer = _made(snapshot, tmp_path / "run")
-    microbatches = next(iter(trainer._batches()))
+    first, second = trainer.feed.steps(0, 2)
+    step = TrainingStep(trainer.config, trainer.state, trainer.ranks)
     before, average = _weights(trainer.state.model), _weights(trainer.state.ema.model)
-    microbatches[0][0].clean.fill_(torch.nan)
-    assert not trainer._step(trainer.state.model, microbatches)
+    first[0][0].clean.fill_(torch.nan)
+    assert not step.take(first, 1e-3).good
     assert trainer.state.position.skipped_steps == 1
     assert trainer.state.ema.num_updates == 0
     for old, new in ((before, trainer.state.model), (average, trainer.state.ema.model)):
         assert all(torch.equal(one, other) for one, other in zip(old, _weights(new), strict=True))
-    assert trainer._step(trainer.state.model, trainer._read(0))
+    assert step.take(second, 1e-3).good
     assert trainer.state.ema.num_updates == 1
 
 
@@ -299,7 +301,7 @@ def test_gradients_are_summed_over_ranks_once_a_step(snapshot: Snapshot, tmp_pat
     distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
     try:
         trainer, reduced = _made(snapshot, tmp_path / "run", grad_accum_steps=3), []
-        model = trainer._wrapped()
+        step = TrainingStep(trainer.config, trainer.state, trainer.ranks)
 
         def note(state: object, bucket: distributed.GradBucket) -> torch.futures.Future[torch.Tensor]:
             reduced.append(bucket.is_last())
@@ -307,10 +309,10 @@ def test_gradients_are_summed_over_ranks_once_a_step(snapshot: Snapshot, tmp_pat
             future.set_result(bucket.buffer())
             return future
 
-        model.register_comm_hook(None, note)
-        microbatches = trainer._read(0)
+        step.network.register_comm_hook(None, note)
+        (microbatches,) = trainer.feed.steps(0, 1)
         assert len(microbatches) == 3
-        assert trainer._step(model, microbatches)
+        assert step.take(microbatches, 1e-3).good
         assert reduced.count(True) == 1
     finally:
         distributed.destroy_process_group()

@@ -158,6 +158,7 @@ def test_what_was_deleted_is_made_again_and_is_the_same(lineage, options):
     assert path.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_a_file_missing_from_a_folder_is_noticed_and_made_again(lineage, options):
     shard = list_shards(storage_root())[0]
     track = next(Path(metadata(lineage, "audio/pristine", shard)["path"]).glob("*.flac"))
@@ -184,4 +185,3 @@ def test_a_blocking_check_stops_what_is_downstream(lineage, options, monkeypatch
     # The plan was written, but its run failed: it is not taken for current.
     runner.stage("encode_new_audio", "encode", [shard])
     assert "encode_new_audio" in runner.seconds
-    Runner(lineage, build_defs(), options).stage("encode_new_audio", "encode", [shard])

@@ -108,12 +108,25 @@ def test_a_cancelled_training_saves_and_leaves_no_process(ranks, tmp_path, numbe
     assert torchrun is not None
     step.send_signal(number)
     code = step.wait(60)
-    time.sleep(0.2)  # the kernel's own kill, after ours
-    left = [process for process in [*processes, torchrun] if process.is_running()]
-    assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
+    assert wait_for_none([*processes, torchrun]) == []
     assert code == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     if number != signal.SIGKILL:
         assert (tmp_path / "saved").read_text() == "whole"
+
+
+def wait_for_none(processes, seconds=10.0):
+    """Those still alive at the end: a killed step's processes are the kernel's to end, some moments after it."""
+    deadline = time.monotonic() + seconds
+    while (left := [process for process in processes if lives(process)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def lives(process):
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_for_ranks(folder, count, seconds=60.0):
