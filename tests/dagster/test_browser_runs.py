@@ -10,7 +10,7 @@ import time
 import urllib.request
 
 import pytest
-from corpus import make_corpus
+from made_corpus import make_corpus
 
 from resources.process_tree import end_tree
 

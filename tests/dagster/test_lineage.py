@@ -8,7 +8,7 @@ import dagster as dg
 import numpy as np
 import pytest
 import soundfile
-from corpus import make_corpus
+from made_corpus import make_corpus
 
 from audiobuff_assets.definitions import build_defs
 from audiobuff_assets.demo import trained_checkpoint
