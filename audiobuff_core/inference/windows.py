@@ -15,6 +15,7 @@ from audiobuff_core.flow.guidance import ALL_SHOWN, Hidden
 from audiobuff_core.models.backbone import Prediction
 from audiobuff_core.models.conditioning import SideStream
 from audiobuff_core.models.precision import Precision, autocast
+from audiobuff_core.models.rotary import on_device
 
 BATCHED_WINDOWS = 16
 
@@ -139,6 +140,7 @@ class WindowedField:
         ).to(device)
         count, frames = x.shape[:2]
         times = (torch.arange(frames, dtype=torch.float64) / self.conditions.frame_rate).expand(count, -1)
+        times = on_device(times, device)
         hidden = [branches[row // channels] for row, _ in pieces]
         streams = [self.side_streams[index] for _, index in pieces]
         structure = self._side([pair[0] for pair in streams], [one.structure for one in hidden])
@@ -147,14 +149,14 @@ class WindowedField:
         share = torch.full((count,), tau, device=device)
         valid = torch.ones(count, frames, dtype=torch.bool, device=device)
         with autocast(self.precision, device):
-            predicted: Prediction = self.model(x, now, share, damaged, times.to(device), valid, structure, semantic)
+            predicted: Prediction = self.model(x, now, share, damaged, times, valid, structure, semantic)
         return predicted
 
     def _side(self, stretches: list[Stretch], dropped: list[bool]) -> SideStream:
         stream = replace(side_stream(stretches), dropped=torch.tensor(dropped))
         return SideStream(
             stream.values.to(self.device),
-            stream.times.to(self.device),
+            on_device(stream.times, self.device),
             stream.valid.to(self.device),
             stream.dropped.to(self.device),
         )

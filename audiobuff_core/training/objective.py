@@ -14,6 +14,7 @@ from audiobuff_core.flow.source import make_source, uncertain_source
 from audiobuff_core.models.backbone import Prediction
 from audiobuff_core.models.conditioning import SideStream
 from audiobuff_core.models.model import Standardiser
+from audiobuff_core.models.rotary import on_device
 from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.draws import Draws, with_drops
 
@@ -117,19 +118,16 @@ def _predict(model: nn.Module, batch: Batch, draws: Draws, x_t: Tensor, t: Tenso
 
 def moved(batch: Batch, device: torch.device) -> Batch:
     """`batch` on `device`; times stay float64 where the device has it, else float32."""
-    times = batch.times if device.type != "mps" else batch.times.float()
 
     def there(stream: SideStream) -> SideStream:
-        side_times = stream.times if device.type != "mps" else stream.times.float()
-        return SideStream(
-            stream.values.to(device), side_times.to(device), stream.valid.to(device), stream.dropped.to(device)
-        )
+        times = on_device(stream.times, device)
+        return SideStream(stream.values.to(device), times, stream.valid.to(device), stream.dropped.to(device))
 
     return replace(
         batch,
         clean=batch.clean.to(device),
         damaged=batch.damaged.to(device),
-        times=times.to(device),
+        times=on_device(batch.times, device),
         valid=batch.valid.to(device),
         structure=there(batch.structure),
         semantic=there(batch.semantic),

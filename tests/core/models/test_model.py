@@ -1,10 +1,11 @@
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from audiobuff_core.models.attention import Attention
 from audiobuff_core.models.conditioning import SideStream
 from audiobuff_core.models.model import ModelConfig, RestorationModel
-from audiobuff_core.models.rotary import rotary_angles, rotate
+from audiobuff_core.models.rotary import clock_dtype, on_device, rotary_angles, rotate
 
 CONFIG = ModelConfig(latent_dim=12, structure_dim=5, semantic_dim=7, d_model=32, n_heads=2, depth=2, hidden_dim=48)
 
@@ -99,6 +100,30 @@ def test_only_differences_of_time_matter() -> None:
         stream = inputs[name]
         shifted[name] = SideStream(stream.values, stream.times + 1.7, stream.valid, stream.dropped)
     assert torch.allclose(model.velocity(**shifted), before, atol=1e-4)
+
+
+class _No64Bits(TorchDispatchMode):
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        assert not (isinstance(made, torch.Tensor) and made.dtype == torch.float64), func
+        return made
+
+
+def test_an_apple_device_is_asked_for_no_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has none. With the clocks as they are moved there, no step makes any, and the velocity is the same."""
+    assert clock_dtype(torch.device("mps")) == torch.float32
+    assert clock_dtype(torch.device("cpu")) == torch.float64
+    model, inputs = _awake(), _inputs()
+    expected = model.velocity(**inputs)
+    monkeypatch.setattr("audiobuff_core.models.rotary.clock_dtype", lambda device: torch.float32)
+    there = dict(inputs, times=on_device(inputs["times"], torch.device("cpu")))
+    for name in ("structure", "semantic"):
+        stream = inputs[name]
+        times = on_device(stream.times, torch.device("cpu"))
+        there[name] = SideStream(stream.values, times, stream.valid, stream.dropped)
+    with _No64Bits():
+        found = model.velocity(**there)
+    assert torch.allclose(found, expected, atol=1e-4)
 
 
 def test_a_stream_at_another_rate_lines_up_by_its_seconds() -> None:
