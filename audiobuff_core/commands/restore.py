@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.inference.settings import PRESETS, SOLVERS, RestoreSettings
 
 FindModel = Callable[[], str | None]
@@ -154,19 +153,11 @@ def run(arguments: argparse.Namespace, champion: FindModel) -> int:
 
 
 def _restorer(arguments: argparse.Namespace, place: str) -> Any:  # noqa: ANN401 - imported late
-    import torch
-
     from audiobuff_core.codecs.registry import EncoderChoice
     from audiobuff_core.inference.opened import open_model
     from audiobuff_core.inference.restorer import Restorer
+    from audiobuff_core.models.precision import usable_device
 
-    device = arguments.device
-    if device == "auto":
-        mps = torch.backends.mps.is_available()
-        device = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InvalidConfig(f"--device {device} can't be used here: choose cpu or auto") from error
+    device = str(usable_device(arguments.device))
     encoders = EncoderChoice(codec=arguments.codec, structure=arguments.structure, semantic=arguments.semantic)
     return Restorer(open_model(place, legacy_encoders=encoders), device=device, precision=arguments.precision)

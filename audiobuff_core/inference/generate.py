@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     add("--structure", default="xcodec", metavar="NAME", help="likewise, its structure encoder (default: %(default)s)")
     add("--semantic", default="audiomae", metavar="NAME", help="likewise, its semantic encoder (default: %(default)s)")
     add("--seed", type=int, default=1337, help="of the noise (default: %(default)s)")
-    add("--device", default="cpu", help="torch device (default: %(default)s)")
+    add("--device", default="cpu", help="auto, cpu, cuda, cuda:1 or mps (default: %(default)s)")
     add("--debug", action="store_true", help="show the traceback of an error")
     return made
 
@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audiobuff_core.inference.restore_file import check_restorable, restore_file
     from audiobuff_core.inference.restorer import Restorer
     from audiobuff_core.inference.settings import RestoreSettings
+    from audiobuff_core.models.precision import usable_device
     from audiobuff_core.progress import show_progress
 
     if not 0 < arguments.hop_tokens <= arguments.chunk_tokens:
@@ -92,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     sizes = {name: getattr(arguments, name) for name in ORIGINAL_SIZES}
     opened = open_model(arguments.checkpoint, sizes=sizes, legacy_encoders=choice)
-    restorer = Restorer(opened, device=arguments.device)
+    restorer = Restorer(opened, device=str(usable_device(arguments.device)))
     with show_progress():
         report = restore_file(
             Path(arguments.input),

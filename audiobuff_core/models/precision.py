@@ -5,7 +5,24 @@ from typing import Literal
 
 import torch
 
+from audiobuff_core.errors import InvalidConfig
+
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
+
+
+def usable_device(name: str) -> torch.device:
+    """The torch device of this name, `auto` being the best there is.
+
+    Raises:
+        InvalidConfig: it is not on this machine, or no device at all.
+    """
+    if name == "auto":
+        mps = torch.backends.mps.is_available()
+        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise InvalidConfig(f"--device {name} can't be used here: choose cpu or auto") from error
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Literal["bf16", "fp16", "fp32"]:

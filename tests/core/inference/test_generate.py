@@ -118,6 +118,8 @@ def test_sizes_that_contradict_are_named_with_both_values(small_encoders, damage
     assert "--in_channels 1024 but the model has 512" in capsys.readouterr().err
     assert generate.main([*told, str(export), "--hop_tokens", "300"]) == 1
     assert "--hop_tokens 300, --chunk_tokens 256" in capsys.readouterr().err
+    assert generate.main([*told, str(export), "--device", "toaster"]) == 1
+    assert "--device toaster can't be used here" in capsys.readouterr().err
     assert not (tmp_path / "out.wav").exists()
     with pytest.raises(InvalidConfig, match="in_channels 32 but builtin-mdct gives 512"):
         open_model(str(LEGACY / "checkpoint_epoch_3.pt"), legacy_encoders=registry.EncoderChoice())
