@@ -53,6 +53,14 @@ def read_weights(path: str | Path, *, n_heads: int | None = None) -> StoredWeigh
         InvalidCheckpoint: it is not whole, of an unknown architecture, holds pickled code, or contradicts itself.
     """
     place = str(path)
+    try:
+        return _read(place, n_heads)
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        reason = f"{type(error).__name__} {' '.join(str(error).split())[:100]}"
+        raise InvalidCheckpoint(f"{place} is not laid out as a checkpoint ({reason}): use another") from error
+
+
+def _read(place: str, n_heads: int | None) -> StoredWeights:
     if is_export(place):
         return _from_export(place)
     content = read_plain(place)

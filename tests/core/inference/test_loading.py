@@ -185,6 +185,22 @@ def test_other_files_and_no_file_are_one_line(tmp_path: Path) -> None:
             load_checkpoint(place)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"schema_version": 3, "architecture": "lcfm-dit-v1"},
+        {"schema_version": 3, "architecture": "lcfm-dit-v1", "config": {"model": 5}},
+        {"model_state": 5},
+        {"model_state": {"vfn.proj_in.weight": torch.zeros(3)}, "meta": {"n_heads": 4}},
+        {"ema_state": torch.zeros(3)},
+    ],
+)
+def test_what_is_laid_out_otherwise_is_one_line(content: dict, tmp_path: Path) -> None:
+    with pytest.raises(InvalidCheckpoint, match=r"checkpoint\.pt") as refused:
+        load_checkpoint(_saved(content, tmp_path))
+    assert "\n" not in str(refused.value)
+
+
 def test_streams_of_another_width_are_refused(reference: dict) -> None:
     checkpoint = load_checkpoint(LEGACY / "checkpoint_epoch_3.pt")
     with pytest.raises(InvalidConfig, match=r"xcodec of shape \[2, 10, 5\].*24"):
