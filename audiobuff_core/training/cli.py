@@ -140,7 +140,7 @@ def _train(
         board = TensorBoardLog(folder, last_step=0 if newest is None else newest[0]["train_state"]["step"])
         listeners.append(board.add)
     try:
-        train(
+        done = train(
             config,
             profile=profile,
             snapshot_url=snapshot,
@@ -153,3 +153,6 @@ def _train(
     finally:
         if board is not None:
             board.close()
+    if ranks.is_first:
+        judged = "" if done["val_loss"] is None else f"validation loss {done['val_loss']:.4g}, "
+        print(f"Trained {done['steps']} steps, {judged}{done['skipped_steps']} skipped; the model is in {folder}")

@@ -55,6 +55,11 @@ class Ranks:
         """Whether `flag` is set on any rank."""
         return self.total(float(flag)) > 0
 
+    def agree(self, *numbers: float) -> bool:
+        """Whether all ranks have the numbers of the first; waits for all of them."""
+        of_the_first = self.totals(*(number if self.is_first else 0.0 for number in numbers))
+        return not self.anyone(of_the_first != list(numbers))
+
     def wait(self) -> None:
         """Return when every rank is here."""
         if distributed.is_initialized():

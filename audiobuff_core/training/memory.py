@@ -45,5 +45,6 @@ def is_shortage(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     said = str(error).lower()
-    # The CPU's allocator and Apple's devices raise a plain RuntimeError.
-    return isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
+    # The CPU's allocator, Apple's devices and the libraries of NVIDIA raise a plain RuntimeError.
+    words = ("out of memory", "can't allocate memory", "_status_alloc_failed")
+    return isinstance(error, RuntimeError) and any(word in said for word in words)

@@ -10,6 +10,7 @@ import torch
 
 from audiobuff_core.data.dataset import LatentDataset
 from audiobuff_core.data.snapshot import Snapshot, load_snapshot
+from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.files import exists, join, read_json, write_json
 from audiobuff_core.models.precision import Precision, resolve_precision
 from audiobuff_core.models.schema import CONFIG_NAME, WEIGHTS_NAME
@@ -21,6 +22,7 @@ from audiobuff_core.training.ema import ExponentialAverage
 from audiobuff_core.training.feed import Feed
 from audiobuff_core.training.interruption import TrainingInterrupted
 from audiobuff_core.training.log import TrainingLog
+from audiobuff_core.training.memory import explained_shortage
 from audiobuff_core.training.network import export_network, make_network
 from audiobuff_core.training.optimizer import make_optimizer
 from audiobuff_core.training.plot import write_loss_plot
@@ -64,17 +66,20 @@ def train(
     """
     started = time.monotonic()
     snapshot = load_snapshot(snapshot_url)
-    done = _finished(folder_url, _identity(config, snapshot.digest))
-    ranks.wait()  # all have looked before one writes
+    identity = _identity(config, snapshot.digest, start)
+    done = _finished(folder_url, identity)
+    _require_agreement(ranks, folder_url, int(identity[:12], 16), done is not None)  # and all have looked
     if done is not None:
         return done
-    trainer = _trainer(config, profile, snapshot, folder_url, ranks, on_log, start)
-    first_step = trainer.state.position.step
     stopped = None
-    try:
-        trainer.run()
-    except TrainingInterrupted as interruption:
-        stopped = interruption
+    with explained_shortage(config):
+        trainer = _trainer(config, profile, snapshot, folder_url, ranks, on_log, start)
+        first_step = trainer.state.position.step
+        _require_agreement(ranks, folder_url, first_step)
+        try:
+            trainer.run()
+        except TrainingInterrupted as interruption:
+            stopped = interruption
     if plot and ranks.is_first and trainer.log.rows:
         write_loss_plot(folder_url, trainer.log.rows)
     if stopped is not None:
@@ -90,7 +95,7 @@ def train(
         "world_size": ranks.world_size,
     }
     write_json(join(folder_url, TIMING_NAME), timing)
-    return _finish(trainer)
+    return _finish(trainer, identity)
 
 
 def _finished(folder_url: str, identity: str) -> dict[str, Any] | None:
@@ -101,8 +106,22 @@ def _finished(folder_url: str, identity: str) -> dict[str, Any] | None:
     return done if done.get("run") == identity else None
 
 
-def _identity(config: TrainingConfig, snapshot_digest: str) -> str:
-    return digest("run", snapshot_digest, config.as_dict())
+def _identity(config: TrainingConfig, snapshot_digest: str, start: StoredWeights | None) -> str:
+    begun_with = () if start is None else (start_digest(start),)
+    return digest("run", snapshot_digest, config.as_dict(), *begun_with)
+
+
+def _require_agreement(ranks: Ranks, folder_url: str, *numbers: int) -> None:
+    """Wait for all ranks, and see that they are about to do the same.
+
+    Raises:
+        InvalidConfig: they are not.
+    """
+    if not ranks.agree(*numbers):
+        raise InvalidConfig(
+            f"The {ranks.world_size} ranks disagree about options, latents or checkpoints (rank {ranks.rank} looks in "
+            f"{folder_url}): give all launchers the same flags and a --checkpoint_dir that all of them see"
+        )
 
 
 def _trainer(
@@ -176,7 +195,7 @@ def _meta(config: TrainingConfig, profile: str, snapshot: Snapshot, dataset: Lat
     }
 
 
-def _finish(trainer: Trainer) -> dict[str, Any]:
+def _finish(trainer: Trainer, identity: str) -> dict[str, Any]:
     """Export the averaged weights of the best checkpoint, and say so last."""
     best, url, state = trainer.folder.best(), trainer.folder.url, trainer.state
     weights_sha256 = export_network(url, state.model, best["ema_state"], state.standardisers, best["config"]["meta"])
@@ -188,7 +207,7 @@ def _finish(trainer: Trainer) -> dict[str, Any]:
         "parameters": trainer.state.model.num_parameters(),
         "frames_seen": position.frames_seen,
         "skipped_steps": position.skipped_steps,
-        "run": _identity(trainer.config, state.facts["meta"]["snapshot_digest"]),
+        "run": identity,
     }
     write_json(join(url, DONE_NAME), done)
     return done

@@ -37,7 +37,7 @@ class Takeover:
 
 
 def options_from(stored: StoredWeights, given: dict[str, Any]) -> dict[str, Any]:
-    """`given` options with the architecture and sizes of `stored` where they say nothing.
+    """`given` options with the architecture, sizes and source of `stored` where they say nothing.
 
     Raises:
         InvalidConfig: they say something else; both values are named.
@@ -51,6 +51,9 @@ def options_from(stored: StoredWeights, given: dict[str, Any]) -> dict[str, Any]
     ]
     if wrong:
         raise InvalidConfig(f"Options that contradict {stored.place}: {'; '.join(wrong)}; leave them out")
+    source = stored.facts.get("meta", {}).get("source")
+    if given.get("source") is None and source is not None:
+        fixed["source"] = source  # another one may be asked for
     return given | fixed
 
 

@@ -12,7 +12,6 @@ from audiobuff_core.models.precision import Precision, autocast
 from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.distributed import Ranks
 from audiobuff_core.training.feed import Microbatches
-from audiobuff_core.training.memory import explained_shortage
 from audiobuff_core.training.objective import batch_error, moved, moved_draws, step_loss
 from audiobuff_core.training.optimizer import set_learning_rate
 from audiobuff_core.training.state import TrainingState
@@ -54,19 +53,14 @@ class TrainingStep:
         Args:
             microbatches: of this rank.
             rate: learning rate.
-
-        Raises:
-            OutOfMemory: naming the flags that need less.
         """
         state = self.state
         set_learning_rate(state.optimizer, rate)
         frames, samples = self.ranks.totals(
             sum(batch.num_valid() for batch, _ in microbatches), sum(len(batch.valid) for batch, _ in microbatches)
         )
-        with explained_shortage(self.config):
-            share = self.backward(microbatches, total_frames=frames, total_items=samples)
-            loss = self.ranks.total(share)
-            good = self._update(math.isfinite(loss))
+        loss = self.ranks.total(self.backward(microbatches, total_frames=frames, total_items=samples))
+        good = self._update(math.isfinite(loss))
         state.position.step += 1
         state.position.samples_seen += round(samples)
         state.position.frames_seen += round(frames)

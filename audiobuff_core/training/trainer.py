@@ -75,7 +75,6 @@ class Trainer:
         Raises:
             TrainingInterrupted: SIGINT or SIGTERM came; the state is saved.
             TrainingFailed: the loss was not finite for a run of steps.
-            OutOfMemory: naming the flags that need less.
         """
         step = TrainingStep(self.config, self.state, self.ranks)
         position, saved_at, bad_in_a_row = self.state.position, time.monotonic(), 0

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from audiobuff_core.errors import InvalidConfig, RanksFailed
-from audiobuff_core.training.distributed import backend_for, joined_ranks, pick_device
+from audiobuff_core.training.distributed import Ranks, backend_for, joined_ranks, pick_device
 
 
 def _machine(monkeypatch: pytest.MonkeyPatch, *, num_gpus: int = 0, mps: bool = False) -> None:
@@ -52,6 +52,20 @@ def test_a_port_in_use_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(RanksFailed, match=r"the port is in use.*--master_port") as raised, joined_ranks():
             pass
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("of_the_first", "same"), [([7.0, 3.0], True), ([7.0, 4.0], False)])
+def test_ranks_agree_where_all_have_the_numbers_of_the_first(
+    monkeypatch: pytest.MonkeyPatch, of_the_first: list[float], same: bool
+) -> None:
+    """Seen from rank 1 of 2; the exchange adds what the other one would."""
+
+    def exchange(tensor: torch.Tensor) -> None:
+        tensor += torch.tensor(of_the_first if len(tensor) == 2 else [0.0], dtype=torch.float64)
+
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "all_reduce", exchange)
+    assert Ranks(1, 2, torch.device("cpu")).agree(7.0, 3.0) == same
 
 
 def test_what_the_exchange_says_of_a_dead_rank_is_told_plainly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,12 @@ from audiobuff_core.data.dataset import LatentDataset
 from audiobuff_core.data.snapshot import Snapshot
 from audiobuff_core.models.legacy import LegacyConfig, LegacyModel
 from audiobuff_core.models.legacy_field import LegacyField
+from audiobuff_core.models.model import ModelConfig
 from audiobuff_core.models.schema import load_model, read_checkpoint
-from audiobuff_core.models.stored import read_weights
+from audiobuff_core.models.stored import StoredWeights, read_weights
 from audiobuff_core.training.cli import main
+from audiobuff_core.training.config import config_for
+from audiobuff_core.training.start import options_from
 
 LEGACY = Path(__file__).parents[2] / "fixtures" / "legacy"
 
@@ -60,6 +63,23 @@ def test_options_that_contradict_the_weights_name_both_values(
     assert _train(snapshot, tmp_path, "--init_from", str(ours), "--d_model", "64") == 1
     assert "--d_model 64 but the checkpoint has 48" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_fine_tuning_keeps_the_source_unless_another_is_asked_for() -> None:
+    sizes = ModelConfig(latent_dim=6, structure_dim=3, semantic_dim=4, d_model=16, n_heads=2, depth=1, hidden_dim=16)
+    stored = StoredWeights("here", "lcfm-dit-v1", sizes, None, {}, {"meta": {"source": "uncertainty"}})
+    assert options_from(stored, {"source": None})["source"] == "uncertainty"
+    assert options_from(stored, {"source": "noise"})["source"] == "noise"
+    assert config_for("poc", options_from(stored, {})).p_tau == 1.0  # with the draws that suit it
+
+
+def test_beginning_with_other_weights_is_another_run(
+    snapshot: Snapshot, ours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A finished run is not passed off as one that began with the weights now named."""
+    assert _train(snapshot, tmp_path, "--d_model", "48") == 0
+    assert _train(snapshot, tmp_path, "--d_model", "48", "--init_from", str(ours)) == 1
+    assert "init_from is None there and {" in capsys.readouterr().err
 
 
 def test_the_original_is_trained_on_resumed_and_exported(

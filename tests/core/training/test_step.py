@@ -98,15 +98,16 @@ def test_half_precision_scales_the_loss_and_halves_the_scale_where_it_overflows(
     assert kept["scale"] == scale / 2
 
 
+@pytest.mark.parametrize("where", ["step.batch_error", "run.make_network", "validation.batch_error"])
 def test_running_out_of_memory_names_the_four_remedies(
-    snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
 ) -> None:
     def shortage(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
-    monkeypatch.setattr("audiobuff_core.training.step.batch_error", shortage)
+    monkeypatch.setattr(f"audiobuff_core.training.{where}", shortage)
     arguments = ["--snapshot", snapshot.path, "--checkpoint_dir", str(tmp_path), "--profile", "test"]
-    assert main([*arguments, "--batch_size", "8"]) == 1
+    assert main([*arguments, "--batch_size", "8", "--max_steps", "1"]) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert message.startswith("error: Out of memory at batch size 8 x 32 frames")
     for remedy in ("--batch_size 4 --grad_accum_steps 2", "--gradient_checkpointing", "--precision bf16",
@@ -120,6 +121,7 @@ def test_running_out_of_memory_names_the_four_remedies(
         MemoryError(),
         RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried to"),
         RuntimeError("MPS backend out of memory (MPS allocated: 17.93 GB"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
 def test_every_device_says_it_in_its_own_words(error: Exception) -> None:
