@@ -1,5 +1,6 @@
 """What a training run is told, and the profiles that say it in one word. Imports no torch."""
 
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -109,7 +110,7 @@ class TrainingConfig:
         wrong = [
             f"{name} {getattr(self, name)} (expected at least {least})"
             for name, least in _LEAST.items()
-            if getattr(self, name) is not None and getattr(self, name) < least
+            if getattr(self, name) is not None and not least <= getattr(self, name) < math.inf
         ]
         wrong += [
             f"{name} {getattr(self, name)} (expected 0 to 1)"

@@ -74,6 +74,9 @@ class TrainingState:
             "config": self.facts,
             "train_state": {name: getattr(self.position, name) for name in Position.__slots__},
             "scaler_state": self.scaler.state_dict(),
+            # All that the schedule and the draws depend on: both are pure functions of it.
+            "scheduler_state": {"step": self.position.step, "samples_seen": self.position.samples_seen},
+            "rng_state": {"seed": self.facts["training"]["seed"], "samples_seen": self.position.samples_seen},
             "ema_updates": self.ema.num_updates,
             **statistics_tensors(self.standardisers),
             "manifest_hash": self.facts["meta"]["snapshot_digest"],
@@ -84,20 +87,26 @@ class TrainingState:
         """Take over a checkpoint of the same run.
 
         Raises:
-            InvalidCheckpoint: it is of other sizes, options or data.
+            InvalidCheckpoint: it is of other sizes, options or data, or lacks something.
         """
+        if "config" not in content or not {"model", "meta", "training"} <= set(content["config"]):
+            raise InvalidCheckpoint(f"{place} does not say what run it is of: use another --checkpoint_dir")
         if wrong := _contradictions(content["config"], self.facts):
             raise InvalidCheckpoint(
                 f"{place} contradicts this run: {'; '.join(wrong)}. Use the same options and latents, or another "
                 "--checkpoint_dir (--init_from begins with its weights)"
             )
-        self.model.load_state_dict(content["model_state"])
-        self.ema.model.load_state_dict(content["ema_state"])
-        self.ema.num_updates = content["ema_updates"]
-        self.optimizer.load_state_dict(content["optimizer_state"])
-        self.scaler.load_state_dict(content["scaler_state"])
-        for name, value in content["train_state"].items():
-            setattr(self.position, name, value)
+        try:
+            self.model.load_state_dict(content["model_state"])
+            self.ema.model.load_state_dict(content["ema_state"])
+            self.ema.num_updates = content["ema_updates"]
+            self.optimizer.load_state_dict(content["optimizer_state"])
+            self.scaler.load_state_dict(content["scaler_state"])
+            for name, value in content["train_state"].items():
+                setattr(self.position, name, value)
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:150]
+            raise InvalidCheckpoint(f"{place} is not whole ({reason}): use another --checkpoint_dir") from error
 
 
 def _contradictions(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:

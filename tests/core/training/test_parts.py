@@ -65,6 +65,12 @@ def test_all_wrong_options_are_named_at_once() -> None:
         TrainingConfig(batch_size=0, p_uncond=2, source="tape")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_numbers_that_are_none_are_refused(value: float) -> None:
+    with pytest.raises(InvalidConfig, match=rf"lr {value} \(expected at least 0"):
+        TrainingConfig(lr=value)
+
+
 def test_the_original_profiles_keep_their_numbers() -> None:
     table = {
         name: (c.epochs, c.batch_size, c.num_workers, c.lr, c.weight_decay, c.grad_accum_steps)

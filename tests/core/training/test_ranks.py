@@ -1,5 +1,6 @@
 """Training under torchrun: kills, signals, two launchers, and what every rank says when something is wrong."""
 
+import multiprocessing
 import os
 import pickle
 import random
@@ -16,8 +17,12 @@ import psutil
 import pytest
 import torch
 
-from audiobuff_core.data.snapshot import Snapshot
+from audiobuff_core.data.snapshot import Snapshot, load_snapshot
 from audiobuff_core.models.schema import read_checkpoint
+from audiobuff_core.training.config import config_for
+from audiobuff_core.training.distributed import joined_ranks
+from audiobuff_core.training.run import _trainer
+from audiobuff_core.training.step import TrainingStep
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # starting ranks is slow on a busy machine
 LONG = ("--max_steps", "60", "--checkpoint_seconds", "0.2", "--save_every_epochs", "2")
@@ -97,10 +102,14 @@ def test_kill_9_at_random_steps_changes_no_bit(snapshot: Snapshot, tmp_path: Pat
     assert _files(part) == _files(whole)
 
 
-def test_two_launchers_train_what_one_does(snapshot: Snapshot, tmp_path: Path) -> None:
+def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def test_two_launchers_train_what_one_does(snapshot: Snapshot, tmp_path: Path) -> None:
+    port = _free_port()
     nodes = [
         _launch(
             snapshot.path,
@@ -126,6 +135,55 @@ def test_two_ranks_train_what_one_rank_does(snapshot: Snapshot, tmp_path: Path) 
     one, two = (read_checkpoint(str(tmp_path / name / "checkpoint_best.pt")) for name in ("one", "two"))
     for name, tensor in one["model_state"].items():
         assert torch.allclose(tensor, two["model_state"][name], atol=1e-4), name
+
+
+def _gradients(rank: int, split: tuple[int, int, int], port: int, snapshot: str, folder: str) -> None:
+    """What a rank has after the exchange; the first one saves it."""
+    world_size, batch_size, turns = split
+    place = {"RANK": rank, "WORLD_SIZE": world_size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in place.items()})
+    torch.set_num_threads(1)
+    config = config_for("test", {"batch_size": batch_size, "grad_accum_steps": turns, "ratio_weight": 0.1})
+    with joined_ranks("cpu") as ranks:
+        trainer = _trainer(config, "test", load_snapshot(snapshot), f"{folder}/run", ranks, lambda row: None)
+        trainer.state.model.vfn.head.fields.bias.data.normal_(0, 0.1, generator=torch.Generator().manual_seed(0))
+        step, part = TrainingStep(config, trainer.state, ranks), next(trainer.feed.steps(8, 1))
+        frames = ranks.total(sum(batch.num_valid() for batch, _ in part))
+        step.backward(part, total_frames=frames, total_items=4)
+        if ranks.is_first:
+            held = [one.grad.flatten() for one in trainer.state.model.parameters() if one.grad is not None]
+            torch.save(torch.cat(held), f"{folder}/{'x'.join(map(str, split))}.pt")
+
+
+def test_ranks_and_turns_exchange_the_same_gradients(snapshot: Snapshot, tmp_path: Path) -> None:
+    """One rank x 4, two x 2, one x 1 four times and two x 1 twice, over gloo: to a millionth."""
+    processes, splits = multiprocessing.get_context("spawn"), [(1, 4, 1), (2, 2, 1), (1, 1, 4), (2, 1, 2)]
+    for split in splits:
+        shared = (split, _free_port(), snapshot.path, str(tmp_path))
+        ranks = [processes.Process(target=_gradients, args=(rank, *shared)) for rank in range(split[0])]
+        for rank in ranks:
+            rank.start()
+        for rank in ranks:
+            rank.join(200)
+            assert rank.exitcode == 0
+    one, *others = (torch.load(tmp_path / f"{'x'.join(map(str, split))}.pt", weights_only=True) for split in splits)
+    largest = float(one.abs().max())
+    assert largest > 1e-3
+    for split, other in zip(splits[1:], others, strict=True):
+        assert float((other - one).abs().max()) < 1e-6 * largest, split
+
+
+def test_launchers_with_other_flags_are_refused(snapshot: Snapshot, tmp_path: Path) -> None:
+    place = ("--nnodes=2", "--master_addr=127.0.0.1", f"--master_port={_free_port()}")
+    nodes = [
+        _launch(snapshot.path, tmp_path / "run", 1, *more, launcher=(*place, f"--node_rank={rank}"))
+        for rank, more in enumerate([(), ("--lr", "0.5")])
+    ]
+    for node in nodes:
+        code, errors = _ended(node)
+        assert code != 0
+        assert [line for line in errors.splitlines() if line.startswith("error: ")], errors
+    assert "disagree about options" in errors
 
 
 def test_a_dead_rank_ends_all_of_them(snapshot: Snapshot, tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ import random
 import signal
 import time
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import fsspec
 import pytest
 import torch
 from fsspec.implementations.memory import MemoryFileSystem
+from object_store import bucket
 
 from audiobuff_core.data.snapshot import Snapshot
 from audiobuff_core.errors import OutputNotWritable
@@ -50,6 +53,43 @@ def test_a_kill_during_a_save_never_loses_the_earlier_one(tmp_path: Path) -> Non
             assert float(found[0]["weights"][-1]) == step
             furthest = max(furthest, step)
     assert furthest > 3
+
+
+def _save_for_ever_and_count(url: str, saved: Any) -> None:
+    write = CheckpointFolder._write
+
+    def counted(self: CheckpointFolder, name: str, data: bytes) -> None:
+        write(self, name, data)
+        saved.value += 1
+
+    CheckpointFolder._write = counted  # type: ignore[method-assign]
+    _save_for_ever(url)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_kill_during_an_upload_never_loses_the_earlier_one() -> None:
+    """The same with an S3 on loopback, which outlives the process that writes to it."""
+    chance, processes = random.Random(), multiprocessing.get_context("spawn")
+    with bucket() as root:
+        for _ in range(6):
+            saved = processes.Value("i", 0)
+            child = processes.Process(target=_save_for_ever_and_count, args=(f"{root}/run", saved))
+            child.start()
+            while saved.value < 4:
+                assert child.is_alive()
+                time.sleep(0.01)
+            time.sleep(chance.uniform(0, 0.3))
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGKILL)
+            child.join()
+            type(fsspec.filesystem("s3")).clear_instance_cache()  # of listings too
+            folder = CheckpointFolder(f"{root}/run")
+            found = folder.newest()
+            assert found is not None
+            assert found[0]["train_state"]["step"] >= 3
+            for content in (found[0], folder.best()):
+                assert float(content["weights"][-1]) == content["train_state"]["step"]
 
 
 def test_a_store_that_fails_in_the_middle_keeps_the_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,14 +72,15 @@ def test_lost_weights_are_exported_again(snapshot: Snapshot, tmp_path: Path) -> 
     assert _files(tmp_path) == before
 
 
-def test_a_stopped_run_resumes_to_the_bit(snapshot: Snapshot, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_resumes_to_the_bit(snapshot: Snapshot, tmp_path: Path, number: signal.Signals) -> None:
     whole = _train(snapshot, tmp_path / "whole", max_steps=9)
 
     config = config_for("test", {"max_steps": 9})
 
     def stop(row: dict[str, Any]) -> None:
         if row["step"] == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
 
     options = {"profile": "test", "snapshot_url": snapshot.path, "folder_url": str(tmp_path / "part"), "ranks": ONE}
     with pytest.raises(TrainingInterrupted, match="after step 4"):
@@ -94,6 +95,9 @@ def test_a_checkpoint_has_the_original_keys_and_plain_content(snapshot: Snapshot
     content = read_checkpoint(str(tmp_path / "checkpoint_best.pt"))
     original = {"epoch", "model_state", "ema_state", "optimizer_state", "model_backbone_state", "model_aligner_state"}
     assert original | {"ema_backbone_state", "ema_aligner_state", "meta"} <= set(content)
+    ours = {"schema_version", "architecture", "config", "train_state", "scaler_state", "scheduler_state", "rng_state"}
+    ours |= {"ema_updates", "latent_mean", "latent_std", "manifest_hash", "metrics"}
+    assert ours <= set(content)
     assert set(content["meta"]) == {
         "profile", "in_channels", "d_model", "n_heads", "depth", "xcodec_dim", "mae_dim", "p_uncond",
     }  # fmt: skip
@@ -168,6 +172,21 @@ def test_another_run_in_the_same_folder_is_refused(
     assert main([*arguments, "--d_model", "48"]) == 1
     message = capsys.readouterr().err.splitlines()[-1]
     assert "d_model is 32 there and 48 here" in message
+
+
+@pytest.mark.parametrize("lost", ["config", "optimizer_state", "ema_state"])
+def test_a_checkpoint_that_lacks_something_is_one_line(
+    snapshot: Snapshot, tmp_path: Path, capsys: pytest.CaptureFixture[str], lost: str
+) -> None:
+    _train(snapshot, tmp_path, max_steps=1)
+    (tmp_path / "done.json").unlink()
+    place = tmp_path / "checkpoint_epoch_1.pt"
+    torch.save({name: kept for name, kept in read_checkpoint(str(place)).items() if name != lost}, place)
+    arguments = ["--snapshot", snapshot.path, "--checkpoint_dir", str(tmp_path), "--profile", "test"]
+    assert main([*arguments, "--max_steps", "2"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {place} ")
+    assert error.count("\n") == 1
 
 
 def test_a_missing_snapshot_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
