@@ -21,6 +21,7 @@ from audiobuff_core.data.snapshot import Snapshot, load_snapshot
 from audiobuff_core.models.schema import read_checkpoint
 from audiobuff_core.training.config import config_for
 from audiobuff_core.training.distributed import joined_ranks
+from audiobuff_core.training.log import read_log
 from audiobuff_core.training.run import _trainer
 from audiobuff_core.training.step import TrainingStep
 
@@ -135,6 +136,25 @@ def test_two_ranks_train_what_one_rank_does(snapshot: Snapshot, tmp_path: Path) 
     one, two = (read_checkpoint(str(tmp_path / name / "checkpoint_best.pt")) for name in ("one", "two"))
     for name, tensor in one["model_state"].items():
         assert torch.allclose(tensor, two["model_state"][name], atol=1e-4), name
+
+
+def test_a_run_goes_on_at_another_number_of_ranks(snapshot: Snapshot, tmp_path: Path) -> None:
+    """Begun by one rank x 4, ended by 2 x 2: the steps are those of one rank alone, up to the order of sums."""
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    code, errors = _ended(_launch(snapshot.path, whole, 1, "--max_steps", "25", "--batch_size", "4"))
+    assert code == 0, errors
+    earlier, last = sorted(whole.glob("checkpoint_epoch_*.pt"))
+    more = ("--max_steps", "25", "--batch_size", "2", "--resume_path", str(earlier))
+    code, errors = _ended(_launch(snapshot.path, part, 2, *more))
+    assert code == 0, errors
+    one, other = (read_checkpoint(str(place)) for place in (last, part / last.name))
+    begun = read_checkpoint(str(earlier))["train_state"]["step"]
+    assert 0 < begun < other["train_state"]["step"] == 25
+    assert [row["step"] for row in read_log(str(part)) if "loss" in row] == list(range(begun + 1, 26))
+    for name in ("samples_seen", "frames_seen"):
+        assert one["train_state"][name] == other["train_state"][name]
+    for name, tensor in one["model_state"].items():
+        assert torch.allclose(tensor, other["model_state"][name], atol=1e-4), name
 
 
 def _gradients(rank: int, split: tuple[int, int, int], port: int, snapshot: str, folder: str) -> None:
