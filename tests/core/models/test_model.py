@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from audiobuff_core.models.attention import Attention
 from audiobuff_core.models.conditioning import SideStream
@@ -102,8 +102,8 @@ def test_only_differences_of_time_matter() -> None:
     assert torch.allclose(model.velocity(**shifted), before, atol=1e-4)
 
 
-class _No64Bits(TorchDispatchMode):
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+class _No64Bits(TorchFunctionMode):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
         made = func(*args, **(kwargs or {}))
         assert not (isinstance(made, torch.Tensor) and made.dtype == torch.float64), func
         return made
