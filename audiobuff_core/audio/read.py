@@ -18,22 +18,28 @@ LARGEST_PIECE = 1 << 26
 SHORTEST_SHARE, SHORTEST_LOSS_SECONDS = 0.98, 0.1
 
 
-def read_audio(path: str | Path) -> Waveform:
+def read_audio(path: str | Path, *, whole: bool = False) -> Waveform:
     """The whole recording at `path`, a local path or an fsspec URL, at its own rate with its own channels.
 
     libsndfile reads WAV, FLAC, Ogg, MP3, AIFF and the like; what it refuses goes to FFmpeg (AAC, M4A, video files).
-    A file that was cut off gives what is left of it.
+    A file that was cut off gives what is left of it, unless the `whole` is wanted.
 
     Raises:
         AudioNotFound: there is no such file.
+        AudioCutOff: the `whole` is wanted, and it breaks off before its header says.
         InvalidAudio: the file is empty, no audio, has no samples, or has NaN or infinite ones.
     """
     name = printable(str(path))
     with readable(str(path)) as place:
         try:
             with open_source(name, place) as source:
-                return _waveform(name, list(source.blocks), source.sample_rate)
+                waveform = _waveform(name, list(source.blocks), source.sample_rate)
+                if whole:
+                    _refuse_cut_off(name, place, source, waveform.num_samples)
+                return waveform
         except AudioCutOff:
+            if whole:
+                raise
             with open_ffmpeg(name, place) as source:  # it goes on where libsndfile gives up
                 return _waveform(name, list(source.blocks), source.sample_rate)
 

@@ -101,9 +101,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _recipe(arguments: argparse.Namespace) -> str:
     """The recipe asked for; kinds and a folder of noise are joined as recipes are named."""
-    from audiobuff_core.degradation.recipe import FOLDER_MARK
+    from audiobuff_core.degradation.recipe import FOLDER_MARK, TABLE_MARK
 
     name = str(arguments.recipe or "audiobuff")
     if arguments.kinds:
-        name = "+".join(kind.strip() for kind in str(arguments.kinds).split(","))
+        name = TABLE_MARK + "+".join(kind.strip() for kind in str(arguments.kinds).split(","))
     return f"{name}{FOLDER_MARK}{arguments.noises}" if arguments.noises else name

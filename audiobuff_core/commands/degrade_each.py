@@ -34,13 +34,13 @@ def degrade_each(source: Path, folder: Path, *, seed: int = 1337, variant: int =
     and the page says so. Beside each lies its row.
 
     Raises:
-        InvalidConfig: the source is a folder.
+        InvalidConfig: the source is a folder, or a sound would be written over it.
         AudioBuffError: the source can't be read, or the folder not be written.
     """
     from audiobuff_core.audio.read import read_audio
     from audiobuff_core.commands.degrade_files import Damage
     from audiobuff_core.degradation.kinds import KINDS_TABLE, STAGES
-    from audiobuff_core.degradation.recipe import FOLDER_MARK, load_recipe
+    from audiobuff_core.degradation.recipe import FOLDER_MARK, TABLE_MARK, load_recipe
     from audiobuff_core.degradation.render import render
     from audiobuff_core.evaluation.players import row_in_words
     from audiobuff_core.files import require_writable, write_bytes, write_json
@@ -48,15 +48,18 @@ def degrade_each(source: Path, folder: Path, *, seed: int = 1337, variant: int =
 
     if source.is_dir():
         raise InvalidConfig(f"{source} is a folder: --each takes one recording")
-    clean = read_audio(source)
-    require_writable(folder / PAGE)
-    page = _Page(folder, clean)
-    versions = [page.version("clean", "", "as it came in", clean, "nothing")]
+    clean = read_audio(source, whole=True)
     folder_of_noise = f"{FOLDER_MARK}{noises}" if noises else ""
     drawn = load_recipe(f"audiobuff{folder_of_noise}").entries
     entries = sorted(drawn, key=lambda entry: STAGES.index(KINDS_TABLE[entry.kind].stage))
+    sounds = [folder / f"{_file_name(name)}.flac" for name in ("clean", *(entry.name for entry in entries))]
+    if source.resolve() in [sound.resolve() for sound in sounds]:
+        raise InvalidConfig(f"{source} would be overwritten: name another folder than {folder}")
+    require_writable(folder / PAGE)
+    page = _Page(folder, clean)
+    versions = [page.version("clean", "", "as it came in", clean, "nothing")]
     for entry in track(entries, "Rendering every kind"):
-        recipe = entry.name + folder_of_noise * (entry.kind == "environment")
+        recipe = TABLE_MARK + entry.name + folder_of_noise * (entry.kind == "environment")
         row: PlanRow = Damage(recipe, seed, variant).row_for(source.name, clean)
         kind = KINDS_TABLE[entry.kind]
         versions.append(page.version(entry.name, kind.stage, kind.summary, render(row, clean), row_in_words(row)))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.degradation.kinds import problems_of
 from audiobuff_core.degradation.plan import PlanRow, draw_row
 from audiobuff_core.errors import AudioBuffError, AudioNotFound, DataMissing, InvalidConfig
 
@@ -24,7 +25,7 @@ class Damage:
         """The row of a recording.
 
         Raises:
-            InvalidConfig: there is no such recipe, or it has problems.
+            InvalidConfig: there is no such recipe, or it or the row has problems.
             DataMissing: the file of the row holds none, or it is of another recording.
         """
         content = content_hash(waveform)
@@ -36,6 +37,9 @@ class Damage:
             row = PlanRow.from_dict(read_json(self.row_file)["row"])
         except (KeyError, TypeError) as error:
             raise DataMissing(f"{self.row_file} holds no row: name the .json that `audiobuff degrade` wrote") from error
+        problems = [problem for fault in row.faults for problem in problems_of(fault.kind, fault.parameters)]
+        if problems:
+            raise InvalidConfig(f"The row in {self.row_file} can't be rendered: {'; '.join(problems)}")
         if row.audio_hash != content:
             raise DataMissing(f"The row in {self.row_file} is of another recording than {name}: name the one it is of")
         return row
@@ -82,7 +86,7 @@ def degrade_one(source: Path, destination: Path, damage: Damage) -> str:
     from audiobuff_core.files import require_writable, write_json
 
     check_format(source, destination)
-    waveform = read_audio(source)
+    waveform = read_audio(source, whole=True)
     row = damage.row_for(source.name, waveform)
     require_writable(destination)
     facts = {
@@ -128,12 +132,14 @@ def _sha256(path: Path) -> str:
 def degrade_folder(folder: Path, output: Path, damage: Damage) -> FolderOutcome:
     """Damage every recording below `folder` into the same place below `output`; one that can't be is no obstacle.
 
+    Folders that may not be looked into, and names that are no text, are among what was refused.
+
     Raises:
-        InvalidConfig: the recipe has problems, a row was named, or both folders are one.
+        InvalidConfig: the recipe has problems, a row was named, or an output would go to an input.
         AudioNotFound: no recording lies in the folder.
         OutputNotWritable: the output is no place for files.
     """
-    from audiobuff_core.data.library import find_audio
+    from audiobuff_core.data.seen import look_through
     from audiobuff_core.files import require_writable
     from audiobuff_core.progress import track
 
@@ -142,16 +148,24 @@ def degrade_folder(folder: Path, output: Path, damage: Damage) -> FolderOutcome:
     if folder.resolve() == output.resolve():
         raise InvalidConfig(f"Input and output are both {folder}: name another output, inputs are never overwritten")
     draw_row("", "", recipe=damage.recipe, seed=0, variant=0)  # a bad recipe is one error, not one for each file
-    inside = output.resolve()
-    paths = [Path(path) for path in find_audio(str(folder))]
-    paths = [path for path in paths if inside not in path.resolve().parents]  # an earlier output is no input
+    top, inside = folder.resolve(), output.resolve()
+    found, closed = look_through(str(folder), inboxes=True)
+    # By the place where a file was found, not where a link leads; an earlier output inside the input is no input.
+    paths = [Path(path) for path in found if top not in inside.parents or inside not in Path(path).parents]
+    refused = [(row.source, row.reason) for row in closed]
     if not paths:
-        raise AudioNotFound(f"No recordings below {folder}: expected files such as .wav or .flac; check the path")
+        reason = f"; {refused[0][0]}: {refused[0][1]}" if refused else ""
+        raise AudioNotFound(
+            f"No recordings below {folder}: expected files such as .wav or .flac; check the path{reason}"
+        )
+    places = {path: output / path.relative_to(top) for path in paths}
+    overwritten = {path.resolve() for path in paths} & {place.resolve() for place in places.values()}
+    if overwritten:
+        raise InvalidConfig(f"{min(overwritten)} is an input, and an output would go there: name another output")
     require_writable(output / "x")
-    refused = []
-    for path in track(paths, "Damaging"):
+    for path, destination in track(places.items(), "Damaging", total=len(places)):
         try:
-            degrade_one(path, output / path.resolve().relative_to(folder.resolve()), damage)
+            degrade_one(path, destination, damage)
         except AudioBuffError as error:
             refused.append((str(path), " ".join(str(error).split())))
-    return FolderOutcome(len(paths) - len(refused), tuple(refused))
+    return FolderOutcome(len(paths) + len(closed) - len(refused), tuple(refused))

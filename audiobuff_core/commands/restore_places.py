@@ -4,8 +4,8 @@ import glob
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiobuff_core.data.library import find_audio
-from audiobuff_core.data.seen import AUDIO_SUFFIXES
+from audiobuff_core.audio.suffixes import AUDIO_SUFFIXES
+from audiobuff_core.data.seen import look_through
 from audiobuff_core.errors import AudioNotFound, InvalidConfig
 
 
@@ -62,7 +62,7 @@ def _found(text: str, output: Path) -> list[tuple[Path, Path]]:
     if path.is_dir():
         inside = output.resolve()
         top = path.resolve()
-        recordings = [Path(one) for one in find_audio(str(path))]
+        recordings = [Path(one) for one in look_through(str(path), inboxes=True)[0]]
         recordings = [one for one in recordings if inside not in one.parents or inside == top]
         if not recordings:
             raise AudioNotFound(f"No recordings below {path}: expected files such as .wav or .flac; check the path")

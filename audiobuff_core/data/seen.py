@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,17 +11,11 @@ from typing import Any
 
 import fsspec
 
+from audiobuff_core.audio.suffixes import AUDIO_SUFFIXES, is_hidden
 from audiobuff_core.errors import AudioNotFound
 from audiobuff_core.files import exists, is_local, join, local_path, printable, read_json, write_json
 from audiobuff_core.progress import track
 
-AUDIO_SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
-        "aac", "aif", "aifc", "aiff", "au", "avi", "caf", "flac", "m4a", "m4b", "m4v", "mka", "mkv", "mov", "mp2",
-        "mp3", "mp4", "oga", "ogg", "opus", "rf64", "w64", "wav", "webm", "wma", "wv",
-    )
-)  # fmt: skip
 # Damaged recordings waiting for repair: never material to learn from.
 INBOX_NAME = "inbox"
 WORKERS = 4
@@ -49,8 +43,8 @@ def find_audio(folder: str) -> list[str]:
     return look_through(folder)[0]
 
 
-def look_through(folder: str) -> tuple[list[str], list[PassedOver]]:
-    """What `find_audio` finds, and the folders and names that can't be read.
+def look_through(folder: str, *, inboxes: bool = False) -> tuple[list[str], list[PassedOver]]:
+    """What `find_audio` finds, with `inboxes` in sub-folders of that name too, and what can't be read.
 
     Raises:
         AudioNotFound: there is no such folder.
@@ -66,8 +60,8 @@ def look_through(folder: str) -> tuple[list[str], list[PassedOver]]:
     found = []
     for path in places:
         inside = path.removeprefix(top).lstrip("/").split("/")
-        hidden = any(part.startswith(".") for part in inside) or INBOX_NAME in inside[:-1]
-        if hidden or Path(path).suffix.lower() not in AUDIO_SUFFIXES:
+        waiting = INBOX_NAME in inside[:-1] and not inboxes
+        if waiting or is_hidden("/".join(inside)) or Path(path).suffix.lower() not in AUDIO_SUFFIXES:
             continue
         if path.encode(errors="ignore").decode() == path:
             found.append(path if is_local(address) else filesystem.unstrip_protocol(path))
@@ -83,7 +77,15 @@ def look_through(folder: str) -> tuple[list[str], list[PassedOver]]:
 
 
 def _files_under(top: str, closed: list[OSError]) -> Iterator[str]:
-    for folder, _, names in os.walk(top, onerror=closed.append):
+    """Also behind links; no folder is looked into twice, as links may lead in circles."""
+    entered: set[str] = set()
+    for folder, inner, names in os.walk(top, onerror=closed.append, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in entered:
+            inner.clear()
+            continue
+        entered.add(real)
+        inner.sort()
         yield from (f"{folder.rstrip('/')}/{name}" for name in names)
 
 
@@ -115,6 +117,22 @@ def hash_files(root: str, sources: list[str]) -> tuple[dict[str, str], list[Pass
     if seen != before:
         write_json(place, seen)
     return hashes, passed
+
+
+def changed_since(root: str, hashes: Mapping[str, str]) -> set[str]:
+    """Which of the files in `hashes` (SHA-256 by place) hold other bytes now; those that are gone are not among them.
+
+    Only files whose size or time of change is not what it was are read.
+    """
+    place = join(root, "library", "seen.json")
+    before: dict[str, Any] = read_json(place) if exists(place) else {}
+    with ThreadPoolExecutor(WORKERS) as pool:
+        answers = list(pool.map(partial(_hashed, before), hashes))
+    return {
+        source
+        for (source, known), now in zip(hashes.items(), answers, strict=True)
+        if not isinstance(now, PassedOver) and now[1] != known
+    }
 
 
 def _hashed(before: dict[str, Any], source: str) -> list[str] | PassedOver:

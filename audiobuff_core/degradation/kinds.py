@@ -38,6 +38,8 @@ class Domain:
 
     def problem(self, value: Value) -> str:
         """What is wrong with `value`; empty if nothing is."""
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            return f"{value!r} is neither a number nor a word"
         if self.any_word:
             return "" if isinstance(value, str) else f"{value} is no word"
         if self.words:
@@ -198,4 +200,20 @@ KINDS_TABLE: dict[str, Kind] = {
 ORDERED: dict[str, tuple[tuple[str, str], ...]] = {
     "clicks": (("shortest_ms", "longest_ms"), ("lowest_db", "highest_db")),
     "dropouts": (("shortest_ms", "longest_ms"), ("lowest_db", "highest_db")),
+    "noise": (("low_hz", "high_hz"),),
 }
+
+
+def problems_of(kind: str, parameters: Mapping[str, Value]) -> list[str]:
+    """What is wrong with a fault that was drawn: an unknown kind, and parameters that are missing or can't be."""
+    if kind not in KINDS_TABLE:
+        return [f"kind {kind!r} is none of {', '.join(KINDS_TABLE)}"]
+    problems = []
+    for name, domain in KINDS_TABLE[kind].parameters.items():
+        if domain.when and parameters.get(domain.when[0]) not in domain.when[1]:
+            continue
+        count = parameters.get(domain.each) if domain.each else None
+        names = [f"{name}_{number}" for number in range(1, count + 1)] if isinstance(count, int) else [name]
+        found = {one: domain.problem(parameters[one]) if one in parameters else "is missing" for one in names}
+        problems += [f"{kind} {one}: {problem}" for one, problem in found.items() if problem]
+    return problems

@@ -16,6 +16,7 @@ NOISES_FILE = RECIPE_FOLDER / "environment.toml"
 TABLE = "audiobuff"
 ORDERS = ("stages", "written")
 SUFFIX = ".toml"
+TABLE_MARK = f"{TABLE}:"  # audiobuff:hum: as the table draws it, not as the recipe `hum` that models are judged by
 FOLDER_MARK = "@"  # audiobuff@noises: the table, and noise from that folder
 
 
@@ -69,7 +70,8 @@ def recipe_key(recipe: str) -> str:
 def load_recipe(recipe: str) -> Recipe:
     """The recipe `audiobuff`, one in a TOML file, or some kinds of `audiobuff`, all of them at once: `wind+eq:tilt`.
 
-    `@FOLDER` after the name adds the kind `environment`, with the recordings in that folder: `audiobuff@noises`.
+    `audiobuff:hum` says the same as `hum`. `@FOLDER` after the name adds the kind `environment`, with the recordings
+    in that folder: `audiobuff@noises`.
 
     Raises:
         InvalidConfig: there is no such recipe, kind or variant, or the file has faults; all of them are named.
@@ -84,7 +86,7 @@ def load_recipe(recipe: str) -> Recipe:
         return table
     chosen: list[Entry] = []
     unknown = []
-    for name in wanted.split("+"):
+    for name in wanted.removeprefix(TABLE_MARK).split("+"):
         found = [entry for entry in table.entries if name in (entry.kind, entry.name)]
         chosen += [entry for entry in found if entry not in chosen]
         unknown += [] if found else [name]
@@ -226,6 +228,8 @@ def _possible(parameters: dict[str, Distribution], name: str, values: tuple[Valu
 def _wrong_way_round(kind: str, parameters: dict[str, Distribution]) -> list[str]:
     problems = []
     for low, high in ORDERED.get(kind, ()):
+        if not {low, high} <= parameters.keys():
+            continue
         highest, lowest = (
             max(float(value) for value in parameters[low].extremes()),
             min(float(value) for value in parameters[high].extremes()),

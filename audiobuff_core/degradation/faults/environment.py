@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from audiobuff_core.audio.read import read_audio
 from audiobuff_core.audio.resample import resample
+from audiobuff_core.audio.suffixes import AUDIO_SUFFIXES, is_hidden
 from audiobuff_core.degradation.faults.added import at_ratio
 from audiobuff_core.degradation.ranges import Parameters
 from audiobuff_core.errors import AudioNotFound, DataMissing
 from audiobuff_core.seeding import digest
 
 Samples = NDArray[np.floating]
-
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus", ".m4a"})
 
 
 def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator: np.random.Generator) -> Samples:
@@ -49,7 +48,8 @@ def choose_files(folder: str, voices: int, *keys: object) -> str:
         AudioNotFound: there is no such folder, or no recording in it.
     """
     root = Path(folder)
-    names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = (path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    names = sorted(name for name in (path.relative_to(root).as_posix() for path in found) if not is_hidden(name))
     if not names:
         raise AudioNotFound(f"No recordings under {folder!r} for the fault 'environment': name a folder that has some")
     chosen = sorted(names, key=lambda name: digest("environment", name, *keys))[:voices]

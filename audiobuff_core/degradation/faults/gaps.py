@@ -28,7 +28,10 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, generator:
 
 
 def lost_packets(num_packets: int, parameters: Parameters, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Which of `num_packets` packets are lost: exactly the wanted share, in bursts with packets between them."""
+    """Which of `num_packets` packets are lost: exactly the wanted share, in bursts with packets between them.
+
+    A share that leaves too few packets to stand between so short bursts makes them longer.
+    """
     num_lost = round(float(parameters["lost_share"]) * num_packets)
     bursts: list[int] = []
     while sum(bursts) < num_lost:
@@ -36,10 +39,13 @@ def lost_packets(num_packets: int, parameters: Parameters, generator: np.random.
         bursts.append(min(burst, num_lost - sum(bursts)))
     num_kept = num_packets - num_lost
     lost = np.zeros(num_packets, dtype=np.bool_)
+    room = num_kept + 1
+    if len(bursts) > room:  # the share counts: bursts without a kept packet between them are one
+        bursts = [sum(bursts[place::room]) for place in range(room)]
     # Each burst stands before a different kept packet, or after the last one.
-    slots = np.sort(generator.choice(num_kept + 1, min(len(bursts), num_kept + 1), replace=False))
+    slots = np.sort(generator.choice(room, len(bursts), replace=False))
     done = 0
-    for slot, burst in zip(slots, bursts, strict=False):
+    for slot, burst in zip(slots, bursts, strict=True):
         lost[slot + done : slot + done + burst] = True
         done += burst
     return lost

@@ -1,6 +1,7 @@
 """`audiobuff degrade`: files keep their format, rows render again, folders lose nothing, and bad input is one line."""
 
 import json
+import os
 import re
 
 import av
@@ -136,10 +137,12 @@ def test_a_folder_is_mirrored_and_bad_files_are_named_and_no_obstacle(folder, ca
         soundfile.write(folder / "in" / name, music()[: 1 if "one" in name else None], RATE)
     (folder / "in" / "text.wav").write_text("no audio")
     (folder / "in" / "empty.flac").write_bytes(b"")
+    soundfile.write(folder / "in" / "cut.wav", music(), RATE)
+    (folder / "in" / "cut.wav").write_bytes((folder / "in" / "cut.wav").read_bytes()[:5000])
     soundfile.write(folder / "in" / "nan.wav", np.array([0.1, np.nan]), RATE, subtype="FLOAT")
     assert cli.main(["degrade", "in", "in/out", "--kinds", "hum"]) == 1
     said = capsys.readouterr()
-    for name in ("text.wav", "empty.flac", "nan.wav"):
+    for name in ("text.wav", "empty.flac", "nan.wav", "cut.wav"):
         assert len(re.findall(rf"^left out: .*{name}", said.err, re.MULTILINE)) == 1
     assert "6 recordings" in said.out
     for name in names:
@@ -149,6 +152,88 @@ def test_a_folder_is_mirrored_and_bad_files_are_named_and_no_obstacle(folder, ca
     assert cli.main(["degrade", "in", "in/out", "--kinds", "hum"]) == 1
     assert "6 recordings" in capsys.readouterr().out
     assert not (folder / "in/out/out").exists()
+
+
+def test_links_and_inboxes_in_a_folder_are_damaged_in_their_place(folder):
+    for name in ("elsewhere/a.wav", "elsewhere/more/b.wav", "in/inbox/c.wav"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / name, music(), RATE)
+    (folder / "in/link.wav").symlink_to(folder / "elsewhere/a.wav")
+    (folder / "in/linked").symlink_to(folder / "elsewhere/more")
+    (folder / "in/round").symlink_to(folder / "in")
+    assert cli.main(["degrade", "in", "out", "--kinds", "dc_offset"]) == 0
+    made = sorted(str(path.relative_to(folder / "out")) for path in (folder / "out").rglob("*.wav"))
+    assert made == ["inbox/c.wav", "link.wav", "linked/b.wav"]
+
+
+def test_a_folder_beside_its_inputs_never_overwrites_one(folder, capsys):
+    for name in ("in/sub/sub/a.wav", "in/sub/a.wav"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / name, music(), RATE)
+    before = {path: path.read_bytes() for path in folder.rglob("*.wav")}
+    assert cli.main(["degrade", "in/sub", "in", "--kinds", "hum"]) == 1
+    assert "is an input, and an output would go there" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.rglob("*.wav")} == before
+    (folder / "in/sub/sub/a.wav").rename(folder / "in/sub/sub/b.wav")
+    assert cli.main(["degrade", "in/sub", "in", "--kinds", "hum"]) == 0
+    assert (folder / "in/a.wav").exists()
+    assert (folder / "in/sub/b.wav").exists()
+
+
+def test_each_never_writes_over_its_input(folder, capsys):
+    soundfile.write("clean.flac", music(), RATE)
+    before = (folder / "clean.flac").read_bytes()
+    assert cli.main(["degrade", "clean.flac", ".", "--each"]) == 1
+    assert "would be overwritten" in capsys.readouterr().err
+    assert (folder / "clean.flac").read_bytes() == before
+    assert list(folder.iterdir()) == [folder / "clean.flac"]
+
+
+def test_what_may_not_be_looked_into_is_named_and_no_obstacle(folder, capsys, monkeypatch):
+    (folder / "in/closed").mkdir(parents=True)
+    soundfile.write("in/a.wav", music(), RATE)
+    scandir = os.scandir
+
+    def closed(place):
+        if str(place).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert cli.main(["degrade", "in", "out", "--kinds", "hum"]) == 1
+    said = capsys.readouterr()
+    assert re.search(r"^left out: .*closed.*Permission denied", said.err, re.MULTILINE)
+    assert "1 recordings to out, 1 left out" in said.out
+
+
+def test_a_row_that_was_edited_beyond_its_ranges_is_one_line(folder, capsys):
+    soundfile.write("in.wav", music(), RATE)
+    assert cli.main(["degrade", "in.wav", "out.wav", "--kinds", "bit_depth"]) == 0
+    facts = json.loads((folder / "out.wav.json").read_text())
+    for change, words in (({"bits": 99}, "bits: 99 is outside 1 to 24"), ({"bits": None}, "bits: None is neither")):
+        parameters = {**facts["row"]["faults"][0]["parameters"], **change}
+        row = {**facts["row"], "faults": [{"kind": "bit_depth", "parameters": parameters}]}
+        (folder / "row.json").write_text(json.dumps({"row": row}))
+        assert cli.main(["degrade", "in.wav", "again.wav", "--row", "row.json"]) == 1
+        assert words in capsys.readouterr().err
+        assert not (folder / "again.wav").exists()
+
+
+def test_kinds_are_drawn_as_the_list_says(folder):
+    soundfile.write("in.wav", music(), RATE)
+    found = set()
+    for seed in range(60):
+        call = ["in.wav", "out.wav", "--kinds", "band_limit", "--plan-only", "--seed", str(seed)]
+        assert cli.main(["degrade", *call]) == 0
+        row = json.loads((folder / "out.wav.json").read_text())["row"]
+        found.add(row["faults"][0]["parameters"]["bandwidth_hz"])
+    assert {
+        2000,
+        4000,
+        8000,
+        11025,
+        16000,
+    } < found  # and some of 22050, 24000, 32000, which the recipe of that name lacks
 
 
 @pytest.mark.parametrize("options", [["--kinds", "environment:babble"], ["--kinds", "hum,environment"], []])

@@ -45,6 +45,21 @@ def test_audio_is_found_in_sub_folders_but_not_in_hidden_ones_or_inboxes(folder)
     assert find_audio(str(folder / "inbox")) == [str(folder / "inbox" / "damaged.wav")]
 
 
+@pytest.mark.parametrize("name", ["a.AC3", "talk.wmv", "clip.3gp", "old.snd", "tape.mpg", "a.tta"])
+def test_less_common_formats_are_found_too(folder, name):
+    (folder / name).write_bytes(b"x")
+    assert str(folder / name) in find_audio(str(folder))
+
+
+def test_links_are_followed_and_circles_end(folder, tmp_path):
+    (tmp_path / "other").mkdir()
+    shutil.move(folder / "Take 4.wav", tmp_path / "other")
+    (folder / "more").symlink_to(tmp_path / "other")
+    (folder / "round").symlink_to(folder)
+    found = [path.removeprefix(f"{folder}/") for path in find_audio(str(folder))]
+    assert found == [*(f"Take {k}.wav" for k in range(4)), "more/Take 4.wav"]
+
+
 def test_audio_is_found_behind_urls():
     write_audio("memory://library-test/a.wav", Waveform(np.ones((1, 4), np.float32), 8_000))
     assert find_audio("memory://library-test") == ["memory:///library-test/a.wav"]  # as fsspec spells it

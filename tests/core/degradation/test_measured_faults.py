@@ -434,3 +434,10 @@ def test_a_new_noise_changes_only_draws_that_it_wins_and_a_changed_one_is_refuse
         environment.apply(white(), RATE, parameters, generator)
     with pytest.raises(AudioNotFound, match="No recordings"):
         environment.choose_files(str(noises / "none"), 1, 1)
+
+
+def test_hidden_files_and_folders_called_like_sounds_are_no_noise(noises):
+    (noises / "._noise 0.wav").write_bytes(b"what another system leaves")
+    (noises / "folder.wav").mkdir()
+    chosen = json.loads(environment.choose_files(str(noises), 16, 1))
+    assert sorted(name for name, _ in chosen) == ["noise 0.wav", "noise 1.wav", "noise 2.wav"]

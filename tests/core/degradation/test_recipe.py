@@ -150,6 +150,7 @@ def test_all_problems_are_named_at_once(tmp_path):
         ("fault = [3]", "kind is none of"),
         ("num_faults = [0.5, 0.3, 0.2]\n[[fault]]\nkind = 'dc_offset'\noffset = 0.1", "at most 1"),
         ("[[fault]]\nkind = 'environment'\nfolder = 'gone'\nvoices = 1\nstart_share = 0\nsnr_db = 3", "is no folder"),
+        ("[[fault]]\nkind = 'noise'\ncolor = 'band'\nsnr_db = 3\nlow_hz = 900\nhigh_hz = 500", "low_hz may be 900"),
         ("[[fault]]\nkind = 'dc_offset'\noffset = true", "neither a number"),
         ("[[fault]]\nkind = 'dc_offset'\noffset = inf", "neither a number"),
     ],

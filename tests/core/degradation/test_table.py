@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.degradation.align import delay_samples
-from audiobuff_core.degradation.kinds import KINDS_TABLE, STAGES
-from audiobuff_core.degradation.plan import PlanRow, draw_row
+from audiobuff_core.degradation.kinds import KINDS_TABLE, STAGES, problems_of
+from audiobuff_core.degradation.plan import KINDS, PlanRow, draw_row
 from audiobuff_core.degradation.recipe import load_recipe
 from audiobuff_core.degradation.render import FAULTS, render, render_target
 
@@ -78,6 +78,17 @@ def test_the_table_can_draw_and_render_every_kind():
     # Environments need a folder; the other two are the original's, and are in its recipe.
     assert KINDS_TABLE.keys() - kinds == {"environment", "filters", "overdrive"}
     assert {kind.stage for kind in KINDS_TABLE.values()} == set(STAGES)
+
+
+@pytest.mark.parametrize("recipe", ["seed", *KINDS, *ENTRIES])
+def test_what_is_drawn_is_what_its_kind_allows(recipe):
+    faults = [fault for variant in range(40) for fault in row_of(recipe, variant=variant).faults]
+    assert [problems_of(fault.kind, fault.parameters) for fault in faults] == [[]] * len(faults)
+    for fault in faults[:3]:
+        for name in KINDS_TABLE[fault.kind].parameters.keys() & fault.parameters.keys():
+            assert problems_of(fault.kind, {**fault.parameters, name: 1e9})
+            less = {one: value for one, value in fault.parameters.items() if one != name}
+            assert f"{fault.kind} {name}: is missing" in problems_of(fault.kind, less)
 
 
 def test_items_have_their_number_of_faults_in_the_order_of_the_stages():
