@@ -21,6 +21,8 @@ from audiobuff_core.degradation.faults import (
 from audiobuff_core.degradation.plan import KINDS, draw_row
 
 RATE = 44_100
+EVERY_RATE = pytest.mark.parametrize("sample_rate", [8_000, 44_100, 192_000])
+MONO_AND_STEREO = pytest.mark.parametrize("channels", [1, 2])
 
 
 @pytest.fixture
@@ -36,22 +38,25 @@ def tone(hz, sample_rate=RATE, seconds=1.0, amplitude=0.5):
     return amplitude * np.sin(2 * np.pi * hz * np.arange(int(seconds * sample_rate)) / sample_rate)[None]
 
 
-def gain_db(fault, parameters, hz, generator, sample_rate=RATE):
-    """What a linear fault does to a tone, away from the edges."""
-    clean = tone(hz, sample_rate)
+def gain_db(fault, parameters, hz, generator, sample_rate=RATE, channels=1):
+    """What a linear fault does to a tone in the last of so many channels, away from the edges."""
+    clean = np.repeat(tone(hz, sample_rate), channels, axis=0)
     damaged = fault.apply(clean, sample_rate, parameters, generator)
     inner = slice(sample_rate // 4, -sample_rate // 4)
-    return 20 * np.log10(np.std(damaged[0, inner]) / np.std(clean[0, inner]) + 1e-12)
+    return 20 * np.log10(np.std(damaged[-1, inner]) / np.std(clean[-1, inner]) + 1e-12)
 
 
 @pytest.mark.parametrize("color", ["white", "pink", "brown", "blue", "slope", "band"])
-@pytest.mark.parametrize("snr_db", [-5.0, 12.5, 40.0])
-def test_noise_has_its_ratio_to_a_tenth_of_a_decibel(color, snr_db, generator):
-    clean = white(channels=2)
+@pytest.mark.parametrize("snr_db", [-5.0, 40.0])
+@EVERY_RATE
+@MONO_AND_STEREO
+def test_noise_has_its_ratio_to_a_tenth_of_a_decibel(color, snr_db, sample_rate, channels, generator):
+    clean = white(channels, 0.5, sample_rate)
     parameters = {"color": color, "snr_db": snr_db, "slope_db_per_octave": 4.0, "low_hz": 500.0, "high_hz": 900.0}
-    added = noise.apply(clean, RATE, parameters, generator) - clean
+    added = noise.apply(clean, sample_rate, parameters, generator) - clean
     assert 10 * np.log10(np.mean(clean**2) / np.mean(added**2)) == pytest.approx(snr_db, abs=0.1)
-    assert abs(np.corrcoef(added)[0, 1]) < 0.2  # channels of their own
+    if channels == 2 and color != "brown":  # few waves of which are in half a second
+        assert abs(np.corrcoef(added)[0, 1]) < 0.2  # channels of their own
 
 
 @pytest.mark.parametrize(
@@ -74,18 +79,20 @@ def test_band_noise_stays_in_its_band(generator):
     assert power[(hz > 490) & (hz < 910)].sum() / power.sum() > 0.99
 
 
-def test_the_hum_lines_have_their_levels(generator):
-    clean = np.zeros((2, 4 * RATE))
+@EVERY_RATE
+@MONO_AND_STEREO
+def test_the_hum_lines_have_their_levels(sample_rate, channels, generator):
+    clean = np.zeros((channels, 4 * sample_rate))
     parameters = {
         "mains_hz": 60, "offset_share": 0.0, "drift_share": 0.0, "drift_hz": 0.1, "num_harmonics": 4,
         "level_dbfs": -30.0,
     }  # fmt: skip
-    added = hum.apply(clean, RATE, parameters, generator)
+    added = hum.apply(clean, sample_rate, parameters, generator)
     amplitudes = 2 * np.abs(np.fft.rfft(added)) / added.shape[1]
     for harmonic in range(1, 5):
         level_db = 20 * np.log10(amplitudes[0, harmonic * 60 * 4])
         assert level_db == pytest.approx(-30.0 - 20 * np.log10(harmonic), abs=0.01)
-    np.testing.assert_array_equal(added[0], added[1])
+    np.testing.assert_array_equal(added[0], added[-1])
     assert amplitudes[0, 5 * 60 * 4] < 1e-9
 
 
@@ -100,23 +107,27 @@ def test_the_hum_drifts_within_half_a_percent(generator):
     assert hz.min() == pytest.approx(50 * 1.001, abs=0.01)
 
 
-def test_clicks_have_their_rate_width_and_height(generator):
-    clean = white(channels=2, seconds=60.0)
+@EVERY_RATE
+@MONO_AND_STEREO
+def test_clicks_have_their_rate_width_and_height(sample_rate, channels, generator):
+    clean = white(channels, 10.0, sample_rate)
     parameters = {"rate_hz": 5.0, "shortest_ms": 0.1, "longest_ms": 1.0, "lowest_db": 20.0, "highest_db": 26.0}
-    added = clicks.apply(clean, RATE, parameters, generator) - clean
+    added = clicks.apply(clean, sample_rate, parameters, generator) - clean
     touched = np.flatnonzero(np.abs(added[0]) > 0)
-    starts = touched[np.diff(touched, prepend=-1000) > 60]
-    assert len(starts) == pytest.approx(300, abs=4 * 300**0.5)
-    assert len(touched) / len(starts) <= 1.01 * RATE / 1000
+    starts = touched[np.diff(touched, prepend=-sample_rate) > 1.4 * sample_rate / 1000]
+    assert len(starts) == pytest.approx(50, abs=4 * 50**0.5)
+    assert len(touched) / len(starts) <= 1.01 * sample_rate / 1000
     peak_db = 20 * np.log10(np.abs(added).max() / np.sqrt(np.mean(clean**2)))
     assert 20.0 < peak_db < 30.0  # 26 dB, and the local level's sway and rare overlaps
-    np.testing.assert_allclose(added[0], added[1], atol=1e-12)
+    np.testing.assert_allclose(added[0], added[-1], atol=1e-12)
 
 
-def test_quantile_clipping_clips_its_share(generator):
-    clean = white()
+@EVERY_RATE
+@MONO_AND_STEREO
+def test_quantile_clipping_clips_its_share(sample_rate, channels, generator):
+    clean = white(channels, 1.0, sample_rate)
     parameters = {"mode": "quantile", "low_quantile": 0.05, "high_quantile": 0.92}
-    damaged = clipping.apply(clean, RATE, parameters, generator)
+    damaged = clipping.apply(clean, sample_rate, parameters, generator)
     assert np.mean(damaged == damaged.min()) == pytest.approx(0.05, abs=0.005)
     assert np.mean(damaged == damaged.max()) == pytest.approx(0.08, abs=0.005)
 
@@ -129,8 +140,9 @@ def test_quantile_clipping_looks_only_where_something_sounds(generator):
 
 
 @pytest.mark.parametrize("divisor", [2, 3, 5])
-def test_peak_clipping_has_its_ceiling(divisor, generator):
-    clean = white()
+@MONO_AND_STEREO
+def test_peak_clipping_has_its_ceiling(divisor, channels, generator):
+    clean = white(channels)
     damaged = clipping.apply(clean, RATE, {"mode": "peak", "peak_divisor": divisor}, generator)
     ceiling = np.abs(clean).max() / divisor
     assert np.abs(damaged).max() == pytest.approx(ceiling)
@@ -168,11 +180,18 @@ def test_the_originals_filters_have_their_edges(generator):
 
 
 @pytest.mark.parametrize("family", ["sinc", "polyphase", "stft_mask"])
-@pytest.mark.parametrize("bandwidth_hz", [2_000, 8_000, 16_000])
-def test_steep_band_edges_reach_minus_60_db(family, bandwidth_hz, generator):
+@pytest.mark.parametrize(
+    ("bandwidth_hz", "sample_rate"), [(2_000, 8_000), (2_000, RATE), (8_000, RATE), (16_000, RATE), (24_000, 192_000)]
+)
+@MONO_AND_STEREO
+def test_steep_band_edges_reach_minus_60_db(family, bandwidth_hz, sample_rate, channels, generator):
     parameters = {"bandwidth_hz": bandwidth_hz, "family": family}
-    assert gain_db(band_limit, parameters, 0.85 * bandwidth_hz, generator) == pytest.approx(0.0, abs=0.2)
-    assert gain_db(band_limit, parameters, 1.12 * bandwidth_hz, generator) < -60.0
+    found = [
+        gain_db(band_limit, parameters, share * bandwidth_hz, generator, sample_rate, channels)
+        for share in (0.85, 1.12)
+    ]
+    assert found[0] == pytest.approx(0.0, abs=0.2)
+    assert found[1] < -60.0
 
 
 @pytest.mark.parametrize("order", [2, 5, 8])
@@ -200,7 +219,9 @@ def test_a_band_edge_above_the_nyquist_rate_changes_nothing(generator):
 
 @pytest.mark.parametrize("lost_share", [0.05, 0.25])
 @pytest.mark.parametrize("mean_burst", [1.0, 4.0])
-def test_packets_are_lost_in_their_share_and_bursts(lost_share, mean_burst, generator):
+@EVERY_RATE
+@MONO_AND_STEREO
+def test_packets_are_lost_in_their_share_and_bursts(lost_share, mean_burst, sample_rate, channels, generator):
     parameters = {
         "mode": "packets", "packet_ms": 20, "lost_share": lost_share, "mean_burst": mean_burst, "longest_burst": 10
     }  # fmt: skip
@@ -210,29 +231,39 @@ def test_packets_are_lost_in_their_share_and_bursts(lost_share, mean_burst, gene
     bursts = edges[1::2] - edges[::2]
     assert bursts.max() <= 10
     assert bursts.mean() == pytest.approx(mean_burst, rel=0.2)
-    damaged = gaps.apply(np.ones((2, RATE)), RATE, parameters, generator)
-    zeros = (damaged == 0).all(axis=0).reshape(-1, 882)
-    assert (zeros.all(axis=1) | ~zeros.any(axis=1)).all()  # whole packets of 20 ms, in both channels
+    damaged = gaps.apply(np.ones((channels, sample_rate)), sample_rate, parameters, generator)
+    zeros = (damaged == 0).all(axis=0).reshape(-1, sample_rate // 50)
+    assert (zeros.all(axis=1) | ~zeros.any(axis=1)).all()  # whole packets of 20 ms, in all channels
     assert zeros[:, 0].sum() == round(50 * lost_share)
 
 
-def test_gaps_have_their_number_and_length(generator):
+@pytest.mark.parametrize("lost_share", [0.6, 0.95, 1.0])
+def test_a_share_without_room_for_its_bursts_is_lost_all_the_same(lost_share, generator):
+    parameters = {"lost_share": lost_share, "mean_burst": 1.0, "longest_burst": 1}
+    assert gaps.lost_packets(1000, parameters, generator).sum() == round(1000 * lost_share)
+
+
+@EVERY_RATE
+@MONO_AND_STEREO
+def test_gaps_have_their_number_and_length(sample_rate, channels, generator):
     parameters = {"mode": "gaps", "num_gaps": 3, "gap_seconds": 0.2, "most_share": 0.5}
-    damaged = gaps.apply(np.ones((1, 10 * RATE)), RATE, parameters, generator)[0]
-    edges = np.flatnonzero(np.diff(np.concatenate([[1.0], damaged, [1.0]])))
-    assert (edges[1::2] - edges[::2]).tolist() == [8820, 8820, 8820]
+    for damaged in gaps.apply(np.ones((channels, 10 * sample_rate)), sample_rate, parameters, generator):
+        edges = np.flatnonzero(np.diff(np.concatenate([[1.0], damaged, [1.0]])))
+        assert (edges[1::2] - edges[::2]).tolist() == [sample_rate // 5] * 3
     short = gaps.apply(np.ones((1, RATE // 10)), RATE, parameters, generator)
     assert (short == 0).mean() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize(("bit_rate", "edge_hz"), [(24_000, 8_500), (32_000, 12_000), (128_000, 21_000)])
-def test_mp3_loses_the_top_of_the_spectrum_with_the_bit_rate(bit_rate, edge_hz, generator):
-    clean = white()
-    damaged = mp3.apply(clean, RATE, {"bit_rate": bit_rate, "generations": 1}, generator)
-    power = np.abs(np.fft.rfft(damaged[0])) ** 2
-    hz = np.fft.rfftfreq(damaged.shape[1], 1 / RATE)
-    assert power[hz > edge_hz].mean() < 1e-2 * power[(hz > 500) & (hz < 3000)].mean()
-    assert delay_samples(clean, damaged, most_samples=3000) == 0
+@pytest.mark.parametrize("sample_rate", [44_100, 192_000])
+@MONO_AND_STEREO
+def test_mp3_loses_the_top_of_the_spectrum_with_the_bit_rate(bit_rate, edge_hz, sample_rate, channels, generator):
+    clean = white(channels, 1.0, sample_rate)
+    damaged = mp3.apply(clean, sample_rate, {"bit_rate": bit_rate, "generations": 1}, generator)
+    power = np.abs(np.fft.rfft(damaged[-1])) ** 2
+    hz = np.fft.rfftfreq(damaged.shape[1], 1 / sample_rate)
+    assert power[(hz > edge_hz) & (hz < 22_050)].mean() < 1e-2 * power[(hz > 500) & (hz < 3000)].mean()
+    assert abs(delay_samples(clean, damaged, most_samples=3000)) <= (sample_rate > 48_000)
 
 
 def test_mp3_generations_add_up(generator):
@@ -261,9 +292,9 @@ def test_mp3_uses_rates_that_the_format_has(sample_rate, bit_rate, expected):
 ROOM = {f"{what}_{axis}": place for what, place in (("source", 0.3), ("microphone", 0.7)) for axis in "xyz"}
 
 
-@pytest.mark.parametrize("sample_rate", [8_000, 44_100])
-def test_reverb_decays_as_its_rt60_says(sample_rate):
-    for index in range(30):  # rooms of every shape that the table draws
+@pytest.mark.parametrize(("sample_rate", "num_rooms"), [(8_000, 30), (44_100, 20), (192_000, 4)])
+def test_reverb_decays_as_its_rt60_says(sample_rate, num_rooms):
+    for index in range(num_rooms):  # rooms of every shape that the table draws
         parameters = draw_row("a", str(index), recipe="reverb", seed=1, variant=0).faults[0].parameters
         response = reverb.impulse_response(parameters, sample_rate, index % 2, np.random.default_rng(index))
         assert response[0] == 1.0  # the direct path, where the dry signal is
