@@ -13,6 +13,8 @@ from audiobuff_core.audio.waveform import Samples
 from audiobuff_core.errors import AudioCutOff, InvalidAudio
 
 BLOCK_SAMPLES = 1 << 16
+# Streams that say nowhere how long they are: FFmpeg guesses by the bit rate of the first frames.
+WITHOUT_LENGTH = frozenset({"aac", "ac3", "dts", "eac3", "loas", "mp3"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +91,7 @@ def open_ffmpeg(name: str, place: Path) -> Iterator[AudioSource]:
             raise InvalidAudio(f"{name} has no audio stream: expected an audio file")
         stream = container.streams.audio[0]
         known = stream.duration is not None and stream.time_base is not None
+        known = known and container.format.name not in WITHOUT_LENGTH
         seconds = float(stream.duration * stream.time_base) if known else None  # type: ignore[operator]
         if not known and container.format.name.startswith("matroska") and not container.streams.video:
             seconds = None if container.duration is None else container.duration / av.time_base

@@ -23,6 +23,7 @@ from audiobuff_core.data.pristine import (
     shard_of_manifest,
 )
 from audiobuff_core.data.quality import QualityGates, measure, refusals, trained_below_hz
+from audiobuff_core.data.seen import changed_since
 from audiobuff_core.data.step_folder import StepFolder
 from audiobuff_core.errors import AudioNotFound, DataMissing, InvalidAudio, InvalidConfig
 from audiobuff_core.files import delete, join
@@ -32,7 +33,7 @@ from audiobuff_core.seeding import digest
 __all__ = ["PristineShard", "PristineTrack", "QualityGates", "QuarantinedTrack", "ingest_shard", "load_pristine"]
 
 # Raise it when the same recording would give another file or another measure.
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 # Longer recordings become several tracks, so that no step ever needs the memory for hours.
 LONGEST_SECONDS = 180.0
@@ -40,6 +41,7 @@ SHORTEST_LAST_SECONDS = 10.0
 PCM_24_STEPS = 2**23
 # Decoding, resampling and Fourier transforms let go of the interpreter: threads are enough. Each holds one piece.
 MAX_WORKERS = 4
+CHANGED = "changed since it was registered: what it holds now is another recording; register the folder again"
 
 Item = dict[str, Any]
 
@@ -50,7 +52,8 @@ def ingest_shard(
     """Decode every recording of `shard`, measure it, mix it to mono at `sample_rate` Hz and write it as FLAC.
 
     A recording over three minutes becomes tracks of three minutes; at most `workers` (1 to 4) pieces are in memory.
-    What can't be read whole, or is refused by a gate, is quarantined with the reason, and stops nothing.
+    What can't be read whole, holds other bytes than it was registered with, or is refused by a gate, is quarantined
+    with the reason, and stops nothing.
 
     Raises:
         InvalidConfig: a sample rate outside 8000 to 192000 Hz, or another number of workers.
@@ -70,7 +73,9 @@ def ingest_shard(
     finished = _finished(folder, keys)
     folder.begin({name: item["key"] for items in finished.values() for name, item in items.items()})
     waiting = [one for one in shard.tracks if one.track_id not in finished]
-    quarantined: list[QuarantinedTrack] = []
+    changed = changed_since(root, {one.source: one.file_hash for one in waiting})
+    quarantined = [QuarantinedTrack(one.track_id, one.source, CHANGED) for one in waiting if one.source in changed]
+    waiting = [one for one in waiting if one.source not in changed]
     work = partial(_ingest, root, folder.path, sample_rate, gates)
     with folder.noting(), ThreadPoolExecutor(workers) as pool:
         for items, refused in track(pool.map(work, waiting), f"Ingesting {shard.key}", total=len(waiting)):
@@ -111,7 +116,7 @@ def _ingest(
     num_pieces, start_seconds, side = 0, 0.0, ""
     try:
         if incoming.copy_of is not None:
-            side = _recording_hash(find_track(root, incoming.copy_of).source, sample_rate)
+            side = _side_of_copies(root, incoming.copy_of, sample_rate)
         for piece in _pieces(incoming.source):
             exact, gain, audio_hash = _pristine(piece, sample_rate)
             side = side or audio_hash
@@ -157,10 +162,31 @@ def _pieces(source: str) -> Iterator[Waveform]:
     return read_pieces(source, longest_seconds=LONGEST_SECONDS, shortest_seconds=SHORTEST_LAST_SECONDS)
 
 
-def _recording_hash(source: str, sample_rate: int) -> str:
-    """What decides the side of the split of the recording at `source` and of all its copies."""
-    first = next(_pieces(source))
-    return _pristine(first, sample_rate)[2]
+def _side_of_copies(root: str, track_id: str, sample_rate: int) -> str:
+    """What decides the side of the split of the copies of a recording: the hash that itself is, or would be, split by.
+
+    One that can't be read, or is gone, has no side; its copies have one together.
+    """
+    shard, original = find_track(root, track_id)
+    known = _split_hashes(root, shard, sample_rate).get(track_id)
+    if known is not None:
+        return known
+    unreadable = digest("copies of a recording that can't be read", original.file_hash)
+    if changed_since(root, {original.source: original.file_hash}):
+        return unreadable
+    try:
+        return _pristine(next(_pieces(original.source)), sample_rate)[2]
+    except (InvalidAudio, AudioNotFound):
+        return unreadable  # its own row of the quarantine says why
+
+
+def _split_hashes(root: str, shard: str, sample_rate: int) -> dict[str, str]:
+    """By recording, what decided the side of those of `shard` that were ingested at `sample_rate`."""
+    try:
+        made = load_pristine(root, shard)
+    except DataMissing:
+        return {}  # the shard's turn has not come
+    return {one.recording: one.split_hash for one in made.tracks} if made.sample_rate == sample_rate else {}
 
 
 def _pristine(piece: Waveform, sample_rate: int) -> tuple[Waveform, float, str]:

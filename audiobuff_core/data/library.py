@@ -183,8 +183,8 @@ def load_shard(root: str, key: str) -> Shard:
     return Shard(manifest["shard"], tuple(IncomingTrack(**row) for row in manifest["tracks"]))
 
 
-def find_track(root: str, track_id: str) -> IncomingTrack:
-    """The track called `track_id`, whatever its shard.
+def find_track(root: str, track_id: str) -> tuple[str, IncomingTrack]:
+    """The key of the shard that has the track called `track_id`, and that track.
 
     Raises:
         DataMissing: no shard has it.
@@ -192,7 +192,7 @@ def find_track(root: str, track_id: str) -> IncomingTrack:
     for key in list_shards(root):
         for incoming in load_shard(root, key).tracks:
             if incoming.track_id == track_id:
-                return incoming
+                return key, incoming
     raise DataMissing(f"No shard at {root} has the track {track_id!r}: register the folder of recordings again")
 
 

@@ -103,15 +103,17 @@ def load_pristine(root: str, shard: str) -> PristineShard:
 def train_on_something(root: str, shards: Iterable[str]) -> None:
     """Where chance leaves not one track of `shards` to train on, as with two files, move the first recording there.
 
-    It stays there when more recordings come.
+    It stays there when more recordings come, and copies of it that come later go there too.
     """
     manifests = {shard: pristine_folder(root, shard).load("pristine tracks", "prepare again") for shard in shards}
     items = [item for _, manifest in sorted(manifests.items()) for _, item in sorted(manifest["items"].items())]
-    if not items or any(item["split"] == "train" for item in items):
-        return
-    first = items[0]["split_hash"]
+    learned = {item["split_hash"] for item in items if item["split"] == "train"} or {
+        item["split_hash"] for item in items[:1]
+    }
     for shard, manifest in manifests.items():
-        moved = [item for item in manifest["items"].values() if item["split_hash"] == first]
+        moved = [
+            item for item in manifest["items"].values() if item["split_hash"] in learned and item["split"] != "train"
+        ]
         for item in moved:
             item["split"] = "train"
         if moved:

@@ -16,6 +16,8 @@ from audiobuff_core.errors import InvalidConfig
 # A file may claim a higher rate than it was made at: its band then ends just under half of one of these.
 LOWER_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 UNDER_HALF_A_RATE = (0.92, 1.0)
+# Tracks are mono: what is left of channels that cancel each other, 30 dB down and more, is no recording.
+WIDEST = 0.97
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,9 @@ def refusals(measures: Measures, *, peak: float, gates: QualityGates) -> Iterato
     if peak < gates.silent_peak:
         yield f"silent: peak {peak:.2g}, expected at least {gates.silent_peak:g}"
         return
+    width = measures.stereo_width
+    if width is not None and width > WIDEST:
+        yield f"opposite channels: of width {width:.3g}, they cancel each other in mono; turn one of them over"
     if measures.clipped_share > gates.most_clipped_share:
         yield (
             f"clipped: {measures.clipped_share:.1%} of its samples are in flat tops, "

@@ -12,7 +12,7 @@ import soundfile
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.audio.write import write_audio
-from audiobuff_core.data import ingest
+from audiobuff_core.data import copies, ingest
 from audiobuff_core.data.ingest import ingest_shard
 from audiobuff_core.data.library import load_shard, register_shards, split_of
 from audiobuff_core.data.seen import passed_over
@@ -200,9 +200,84 @@ def test_copies_in_other_formats_stand_on_the_side_of_the_first(root, tmp_path):
         kind, number = one.track_id.split("-")[0].split("_")
         assert one.copy_of == (songs[f"song_{number}"] if kind == "copy" else None)
     # Alone, before the first ones were ingested: the manifest and the files decide, not the order of work.
-    copies = {track.track_id: track for track in ingest_shard(root, second).tracks}
+    followed = {track.track_id: track for track in ingest_shard(root, second).tracks}
     originals = {track.track_id: track for track in ingest_shard(root, first[0]).tracks}
-    followers = [(copies[one.track_id], originals[one.copy_of]) for one in second.tracks if one.copy_of]
+    followers = [(followed[one.track_id], originals[one.copy_of]) for one in second.tracks if one.copy_of]
     assert len(followers) == 6
     assert all(copy.split == original.split for copy, original in followers)
     assert any(split_of(copy.audio_hash) != copy.split for copy, _ in followers)  # alone it would have been elsewhere
+
+
+def test_a_whole_copy_of_a_recording_that_is_cut_off_is_used(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(copies, "LISTENED_SECONDS", 1.0)  # what is heard of it is whole
+    whole = music(1, seconds=2.0)
+    write_audio(tmp_path / "in" / "a cut.wav", whole)
+    data = (tmp_path / "in" / "a cut.wav").read_bytes()
+    (tmp_path / "in" / "a cut.wav").write_bytes(data[: int(len(data) * 0.8)])
+    for name in ("b whole.flac", "c quiet.flac"):
+        write_audio(tmp_path / "in" / name, whole.scaled(0.5 if "quiet" in name else 1.0))
+    (shard,) = register_shards(root, str(tmp_path / "in"), date=DATE)
+    assert [one.copy_of for one in shard.tracks[1:]] == [shard.tracks[0].track_id] * 2
+    made = ingest_shard(root, shard)
+    assert [Path(one.source).name for one in made.quarantined] == ["a cut.wav"]
+    assert [Path(one.source).name for one in made.tracks] == ["b whole.flac", "c quiet.flac"]
+    assert len({one.split_hash for one in made.tracks}) == 1  # together, wherever that is
+
+
+def test_a_copy_follows_an_original_that_is_gone_or_was_edited_since(root, tmp_path):
+    source = tmp_path / "in" / "song.wav"
+    write_audio(source, music(1, seconds=1.5))
+    (first,) = register_shards(root, str(tmp_path / "in"), date=DATE)
+    (original,) = ingest_shard(root, first).tracks
+    write_audio(tmp_path / "in" / "song copy.flac", music(1, seconds=1.5).scaled(0.5))
+    (second,) = register_shards(root, str(tmp_path / "in"), date=DATE)
+    write_audio(source, music(99, seconds=1.5))
+    (copy,) = ingest_shard(root, second).tracks
+    assert (copy.split_hash, copy.split) == (original.split_hash, original.split)
+    source.unlink()
+    Path(copy.path).unlink()
+    assert ingest_shard(root, second).tracks == (copy,)
+
+
+def test_a_file_that_changed_since_it_was_registered_is_not_taken_for_what_it_was(root, tmp_path):
+    for seed in range(2):
+        write_audio(tmp_path / "in" / f"{seed}.wav", music(seed))
+    (shard,) = register_shards(root, str(tmp_path / "in"), date=DATE)
+    write_audio(tmp_path / "in" / "1.wav", music(7, seconds=0.6))
+    made = ingest_shard(root, shard)
+    assert [Path(one.source).name for one in made.tracks] == ["0.wav"]
+    (row,) = made.quarantined
+    assert row.reason.startswith("changed since it was registered")
+    (again,) = register_shards(root, str(tmp_path / "in"), date=DATE)
+    (track,) = ingest_shard(root, again).tracks
+    assert track.num_samples == round(0.6 * 44_100)
+
+
+def test_channels_that_cancel_each_other_are_no_silent_track(root, tmp_path):
+    one = music(1).samples
+    write_audio(tmp_path / "in" / "turned.wav", Waveform(np.concatenate([one, -one]), 44_100))
+    write_audio(tmp_path / "in" / "strangers.wav", Waveform(np.concatenate([one, music(2).samples]), 44_100))
+    (shard,) = register_shards(root, str(tmp_path / "in"), date=DATE)
+    made = ingest_shard(root, shard)
+    assert [Path(track.source).name for track in made.tracks] == ["strangers.wav"]
+    (row,) = made.quarantined
+    assert row.reason.startswith("opposite channels: of width 1")
+
+
+def test_a_stream_whose_length_is_only_guessed_is_not_said_to_be_cut_off(root, tmp_path):
+    import av
+
+    loud = music(1, seconds=2.0).samples
+    samples = np.concatenate([0 * loud] + [loud] * 9, axis=1)  # few bits first, then many
+    (tmp_path / "in").mkdir()
+    with av.open(str(tmp_path / "in" / "guessed.aac"), "w", format="adts") as file:
+        stream = file.add_stream("aac", rate=44_100, layout="mono")
+        for first in range(0, samples.shape[1], 1024):
+            frame = av.AudioFrame.from_ndarray(samples[:, first : first + 1024], format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 44_100, first
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    (shard,) = register_shards(root, str(tmp_path / "in"), date=DATE)
+    made = ingest_shard(root, shard)
+    assert not made.quarantined
+    assert made.tracks[0].duration_seconds == pytest.approx(20.0, abs=0.1)
