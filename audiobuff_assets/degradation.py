@@ -46,7 +46,8 @@ def plan(context: dg.AssetExecutionContext, config: DamageConfig, storage: Stora
 
     **Bytes**: `degradation/plan/<shard>.json`.
 
-    **Guarded by** `parameters_in_range` (blocks): every row can be drawn again and all its numbers are finite.
+    **Guarded by** `parameters_in_range` (blocks): every row can be drawn again, and every parameter is
+    what its kind allows.
     """
     from audiobuff_assets.pictures import shard_picture
     from audiobuff_assets.shard_tables import markdown_table

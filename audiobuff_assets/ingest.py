@@ -57,9 +57,9 @@ def pristine(context: dg.AssetExecutionContext, config: IngestConfig, storage: S
     """Recordings decoded, mixed to mono, resampled and measured; those over three minutes in parts.
 
     **One partition** is a shard. A file that can't be read whole, or that a quality gate refuses (too short, silent,
-    clipped, narrow band, upsampled, not finite), is quarantined with its reason and does not fail the others. What
-    has full rate and a narrow band is learned from below its edge only. The side of the split is decided by content;
-    copies in another format or at another level follow the first.
+    opposite channels, clipped, narrow band, upsampled, not finite), is quarantined with its reason and does not fail
+    the others. What has full rate and a narrow band is learned from below its edge only. The side of the split is
+    decided by content; copies in another format or at another level follow the first.
 
     **Bytes**: `audio/pristine/<shard>/<track>.flac`, and `manifest.json` with rate, duration, bandwidth, loudness,
     true peak, clipped share, noise floor, silence, offset and stereo width of each, and the quarantine.
