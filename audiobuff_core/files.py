@@ -143,6 +143,15 @@ def exists(url: str | Path) -> bool:
     return bool(filesystem.exists(path))
 
 
+def names_in(url: str | Path) -> list[str]:
+    """The names of what lies in a folder, sorted; none if there is no such folder."""
+    filesystem, path = fsspec.core.url_to_fs(str(url))
+    filesystem.invalidate_cache()  # object stores remember listings
+    if not filesystem.exists(path):
+        return []
+    return sorted(found.rstrip("/").rsplit("/", 1)[-1] for found in filesystem.ls(path, detail=False))
+
+
 def delete(url: str | Path) -> None:
     """Remove the file or object at `url`, if there is one."""
     filesystem, path = fsspec.core.url_to_fs(str(url))

@@ -14,7 +14,7 @@ from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.codecs.fbank import FRAME_SAMPLES, NUM_MELS, SAMPLE_RATE, SHIFT_SAMPLES, kaldi_fbank
 from audiobuff_core.codecs.feature_windows import encode_windows
-from audiobuff_core.codecs.file_hash import file_hash
+from audiobuff_core.codecs.file_hash import checked_hash
 from audiobuff_core.codecs.frames import FrameSequence
 from audiobuff_core.codecs.loaded import kept_while_unchanged
 from audiobuff_core.codecs.protocols import EncoderIdentity
@@ -120,7 +120,7 @@ def _network(folder: Path) -> tuple[Any, str]:
             "delete it and run `audiobuff fetch-weights audiomae`"
         ) from error
     _check(model, folder)
-    return model, file_hash(folder / "model.safetensors")
+    return model, checked_hash(folder / "model.safetensors")
 
 
 def _check(model: Any, folder: Path) -> None:  # noqa: ANN401

@@ -11,13 +11,14 @@ from torch import Tensor
 from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.codecs.chunking import FRAMES_A_CHUNK, decode_chunked, encode_chunked, output_length, reach
+from audiobuff_core.codecs.codes import check_codes
 from audiobuff_core.codecs.dac_network import DacNetwork, load_dac_network
 from audiobuff_core.codecs.dac_space import DacSpace
 from audiobuff_core.codecs.frames import FrameSequence
 from audiobuff_core.codecs.level import loudness_gains
 from audiobuff_core.codecs.protocols import EncoderIdentity
 from audiobuff_core.codecs.weights import find_weights
-from audiobuff_core.errors import InvalidAudio
+from audiobuff_core.errors import InvalidAudio, InvalidCheckpoint
 
 TARGET_LUFS: Final = -16.0
 
@@ -144,7 +145,16 @@ class DacCodec:
         return self.geometry.to_codes(factorized)
 
     def from_codes(self, codes: Tensor) -> Tensor:
-        """The latents [..., latent_dim] of codes [..., codebooks]."""
+        """The latents [..., latent_dim] of codes [..., codebooks].
+
+        Raises:
+            InvalidAudio: another number of codebooks, or a code that they don't have.
+        """
+        if codes.shape[-1] != self.geometry.num_codebooks:
+            raise InvalidAudio(
+                f"Codes of {codes.shape[-1]} codebooks: {self.identity.name} has {self.geometry.num_codebooks}"
+            )
+        check_codes(codes, self.geometry.codebook_size, self.identity.name)
         factorized = self.geometry.from_codes(codes)
         return factorized if self.space == "factorized" else self.geometry.to_summed(factorized)
 
@@ -165,36 +175,48 @@ class DacCodec:
         return self.from_codes(torch.from_numpy(stored.astype(np.int64)))
 
 
+def _load(
+    name: str, location: str | None, space: LatentSpace = "factorized", *, sample_rate: int | None = None
+) -> DacCodec:
+    codec = DacCodec(load_dac_network(find_weights(name, location)), space=space)
+    if sample_rate not in (None, codec.sample_rate):
+        raise InvalidCheckpoint(
+            f"The weights of {name}{f' at {location}' if location else ''} are of a DAC at {codec.sample_rate} Hz: "
+            f"expected {sample_rate} Hz; give others, or name them as --codec dac:PLACE, which takes any rate"
+        )
+    return codec
+
+
 def load_dac(location: str | None = None) -> DacCodec:
-    """DAC at 44.1 kHz; `location` names other weights: a .pth, a folder, an id or a URL.
+    """DAC at 44.1 kHz; `location` names other weights, of any rate: a .pth, a folder, an id or a URL.
 
     Raises:
         EncoderUnavailable: no weights, or no package.
-        InvalidCheckpoint: weights that are not whole.
+        InvalidCheckpoint: weights that are not whole, or, of those below, of another rate.
     """
-    return DacCodec(load_dac_network(find_weights("dac", location)))
+    return _load("dac", location)
 
 
 def load_dac_summed(location: str | None = None) -> DacCodec:
     """As `load_dac`, with the 1024-d latents of the original."""
-    return DacCodec(load_dac_network(find_weights("dac", location)), space="summed")
+    return _load("dac", location, "summed")
 
 
 def load_dac_24khz(location: str | None = None) -> DacCodec:
     """DAC at 24 kHz."""
-    return DacCodec(load_dac_network(find_weights("dac-24khz", location)))
+    return _load("dac-24khz", location, sample_rate=24_000)
 
 
 def load_dac_16khz(location: str | None = None) -> DacCodec:
     """DAC at 16 kHz."""
-    return DacCodec(load_dac_network(find_weights("dac-16khz", location)))
+    return _load("dac-16khz", location, sample_rate=16_000)
 
 
 def load_dac_24khz_summed(location: str | None = None) -> DacCodec:
     """DAC at 24 kHz with the 1024-d latents of the original."""
-    return DacCodec(load_dac_network(find_weights("dac-24khz", location)), space="summed")
+    return _load("dac-24khz", location, "summed", sample_rate=24_000)
 
 
 def load_dac_16khz_summed(location: str | None = None) -> DacCodec:
     """DAC at 16 kHz with the 1024-d latents of the original."""
-    return DacCodec(load_dac_network(find_weights("dac-16khz", location)), space="summed")
+    return _load("dac-16khz", location, "summed", sample_rate=16_000)

@@ -20,18 +20,28 @@ _DECODER_BLOCK: Final = {"0": "snake1", "1": "conv_t1", "2": "res_unit1", "3": "
 
 
 def fold_weight_norm(state: State) -> State:
-    """`state` with `weight` = g v / |v| for each weight-normed layer, written either way that torch has written it."""
+    """`state` with `weight` = g v / |v| for each weight-normed layer, written either way that torch has written it.
+
+    Raises:
+        InvalidCheckpoint: a layer lacks its v.
+    """
     folded: State = {}
     for name, tensor in state.items():
         old = name.removesuffix("weight_g")
         new = name.removesuffix("parametrizations.weight.original0")
         if old != name:
-            folded[old + "weight"] = _normed(tensor, state[old + "weight_v"])
+            folded[old + "weight"] = _normed(tensor, _partner(state, old + "weight_v"))
         elif new != name:
-            folded[new + "weight"] = _normed(tensor, state[new + "parametrizations.weight.original1"])
+            folded[new + "weight"] = _normed(tensor, _partner(state, new + "parametrizations.weight.original1"))
         elif not name.endswith(("weight_v", "parametrizations.weight.original1")):
             folded[name] = tensor
     return folded
+
+
+def _partner(state: State, name: str) -> Tensor:
+    if name not in state:
+        raise InvalidCheckpoint(f"Weight {name!r} is missing: the file is damaged or no DAC's; fetch it anew")
+    return state[name]
 
 
 def _normed(magnitude: Tensor, direction: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """DAC as published: a `.pth` of descript-audio-codec, or a folder of transformers, never a pickle that runs code."""
 
+import math
 import pickle
 import warnings
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from audiobuff_core.codecs.dac_layout import fold_weight_norm
-from audiobuff_core.codecs.file_hash import file_hash
+from audiobuff_core.codecs.file_hash import checked_hash
 from audiobuff_core.codecs.loaded import kept_while_unchanged
 from audiobuff_core.errors import EncoderUnavailable, InvalidCheckpoint
 
@@ -46,6 +47,7 @@ def load_dac_network(place: Path) -> DacNetwork:
 def load_descript(path: Path) -> DacNetwork:
     """The network of a `.pth` as descript publishes it: `state_dict`, and `metadata` with the keyword arguments."""
     saved = _read_pth(path)
+    weights_hash = checked_hash(path)
     try:
         state, kwargs = saved["state_dict"], dict(saved["metadata"]["kwargs"])
     except (KeyError, TypeError) as error:
@@ -54,7 +56,7 @@ def load_descript(path: Path) -> DacNetwork:
         ) from error
     model: Any = build_descript(kwargs)
     _load_state(model, fold_weight_norm(state), str(path))
-    return DacNetwork(model.eval(), int(model.sample_rate), int(model.hop_length), file_hash(path))
+    return DacNetwork(model.eval(), int(model.sample_rate), int(model.hop_length), weights_hash)
 
 
 def build_descript(kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -82,7 +84,14 @@ def load_transformers(folder: Path) -> DacNetwork:
     """The network of a folder with `config.json` and `model.safetensors`, as on the hub."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
-    from transformers import DacConfig, DacModel
+
+    try:
+        from transformers import DacConfig, DacModel
+    except ImportError as error:
+        raise EncoderUnavailable(
+            f"{folder} needs the package transformers, which can't be imported ({error}): pip install "
+            "'transformers>=5', or name a .pth of descript-audio-codec"
+        ) from error
 
     weights = folder / "model.safetensors"
     try:
@@ -94,7 +103,9 @@ def load_transformers(folder: Path) -> DacNetwork:
             "model.safetensors; delete it and run `audiobuff fetch-weights`"
         ) from error
     _load_state(model, fold_weight_norm(state), str(folder))
-    return DacNetwork(model.eval(), int(model.config.sampling_rate), int(model.config.hop_length), file_hash(weights))
+    # Of the strides that the layers have: a `hop_length` in the file would be taken at its word.
+    hop_length = math.prod(model.config.downsampling_ratios)
+    return DacNetwork(model.eval(), int(model.config.sampling_rate), hop_length, checked_hash(weights))
 
 
 def _read_pth(path: Path) -> Any:  # noqa: ANN401

@@ -14,15 +14,15 @@ class DacSpace:
     """
 
     def __init__(self, quantizer: Any) -> None:  # noqa: ANN401 - of either package
-        """Read the codebooks and projections of `quantizer`, whose weight norm must be folded."""
+        """Copy the codebooks and projections of `quantizer`, whose weight norm must be folded, to the CPU."""
         stages = list(quantizer.quantizers)
-        self.codebooks: list[Tensor] = [stage.codebook.weight.detach() for stage in stages]
+        self.codebooks: list[Tensor] = [stage.codebook.weight.detach().cpu() for stage in stages]
         self.codebook_size = int(self.codebooks[0].shape[0])
         self.widths = [int(codebook.shape[1]) for codebook in self.codebooks]
         self._entries = torch.cat(self.codebooks) if len(set(self.widths)) == 1 else None
         self._first_rows = torch.arange(len(self.codebooks)) * self.codebook_size
-        projection = torch.cat([stage.out_proj.weight.detach()[:, :, 0] for stage in stages], dim=1)
-        self._bias = torch.stack([stage.out_proj.bias.detach() for stage in stages]).sum(0)
+        projection = torch.cat([stage.out_proj.weight.detach().cpu()[:, :, 0] for stage in stages], dim=1)
+        self._bias = torch.stack([stage.out_proj.bias.detach().cpu() for stage in stages]).sum(0)
         self._projection = projection
         self._inverse = torch.linalg.pinv(projection.double())
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -12,6 +13,7 @@ import fsspec
 
 from audiobuff_core.errors import AudioBuffError, DataMissing, OutputNotWritable
 from audiobuff_core.files import atomic_path, is_local, local_path
+from audiobuff_core.progress import share_bar
 
 BLOCK_BYTES: Final = 1 << 20
 
@@ -36,13 +38,17 @@ def download(url: str, destination: str, *, sha256: str | None = None) -> str:
             return _fetch(url, temporary, sha256)
     with tempfile.TemporaryDirectory(prefix="audiobuff-") as folder:
         whole = Path(folder) / f"whole{Path(destination).suffix}"
-        found = _fetch(url, whole, sha256)
+        with atomic_path(whole) as temporary:
+            found = _fetch(url, temporary, sha256)
         filesystem, path = fsspec.core.url_to_fs(destination)
         try:
             filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
             filesystem.put_file(str(whole), path)
-        except OSError as error:
-            raise OutputNotWritable(f"Can't write {destination}: {error}. Choose another place.") from error
+        except Exception as error:  # each filesystem has its own errors
+            shown = " ".join(str(error).split())[:200] or type(error).__name__
+            raise OutputNotWritable(
+                f"Can't write {destination} ({shown}): check the address and your credentials, or choose another place."
+            ) from error
     return found
 
 
@@ -53,7 +59,8 @@ def _fetch(url: str, temporary: Path, sha256: str | None) -> str:
         # Over HTTP in one stream: not every server serves ranges.
         options = {"block_size": 0} if url.startswith("http") else {}
         with filesystem.open(path, "rb", **options) as source:
-            found, num_bytes = _copy(source, temporary)
+            move = share_bar(f"Fetching {url.partition('?')[0].rsplit('/', 1)[-1]}")
+            found, num_bytes = _copy(source, temporary, lambda got: move(got / expected_bytes if expected_bytes else 0))
     except FileNotFoundError as error:
         cause = error.__cause__  # fsspec reports a server that can't be reached as a file that is not there
         if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
@@ -74,7 +81,18 @@ def _fetch(url: str, temporary: Path, sha256: str | None) -> str:
         )
     if not is_readable(temporary):
         raise DownloadFailed(f"{url} is no whole {temporary.suffix} file: nothing was kept; look at the address")
+    if sha256 is None and temporary.suffix in (".pth", ".pt") and (part := _damaged_part(temporary)):
+        raise DownloadFailed(f"{url} came damaged (its part {part}): nothing was kept; run it again")
     return found
+
+
+def _damaged_part(archive: Path) -> str | None:
+    """The first part of a .pth that is not what its checksum says: where no hash is announced, that is all there is."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return opened.testzip()
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        return str(error)
 
 
 def is_readable(path: Path) -> bool:
@@ -97,11 +115,12 @@ def is_readable(path: Path) -> bool:
     return True
 
 
-def _copy(source: IO[Any], temporary: Path) -> tuple[str, int]:
+def _copy(source: IO[Any], temporary: Path, on_bytes: Callable[[int], None]) -> tuple[str, int]:
     hasher, num_bytes = hashlib.sha256(), 0
     with temporary.open("wb") as target:
         while block := source.read(BLOCK_BYTES):
             hasher.update(block)
             num_bytes += len(block)
             target.write(block)
+            on_bytes(num_bytes)
     return hasher.hexdigest(), num_bytes

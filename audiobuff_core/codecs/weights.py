@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from audiobuff_core.codecs.download import download, is_readable
-from audiobuff_core.errors import EncoderUnavailable
+from audiobuff_core.codecs.file_hash import hash_note, noted_hash
+from audiobuff_core.errors import DataMissing, EncoderUnavailable
 from audiobuff_core.files import exists, is_local, local_path
 from audiobuff_core.seeding import digest
 
@@ -39,18 +40,18 @@ class PublishedWeights:
     @property
     def variable(self) -> str:
         """The environment variable that names another place."""
-        return f"AUDIOBUFF_{self.name.upper().replace('-', '_')}_WEIGHTS"
+        return f"AUDIOBUFF_{re.sub(r'[^A-Z0-9]', '_', self.name.upper())}_WEIGHTS"
 
 
 def _release(name: str, file: str, path: str) -> PublishedWeights:
     return PublishedWeights(name, ((f"dac/{file}", f"{_DAC_RELEASES}/{path}"),), f"dac/{file}")
 
 
-def hub_weights(name: str, repository: str) -> PublishedWeights:
-    """The weights of a repository on the hub, under `name`."""
+def hub_weights(repository: str, name: str | None = None) -> PublishedWeights:
+    """The weights of a repository on the hub, which `audiobuff fetch-weights` knows by its id, or by `name`."""
     folder = repository.replace("/", "--")
     files = tuple((f"{folder}/{file}", f"{HUB}/{repository}/resolve/main/{file}") for file in HUB_FILES)
-    return PublishedWeights(name, files, folder)
+    return PublishedWeights(name or repository, files, folder)
 
 
 PUBLISHED: Final = {
@@ -59,8 +60,8 @@ PUBLISHED: Final = {
         _release("dac", "weights_44khz_8kbps_0.0.1.pth", "0.0.1/weights.pth"),
         _release("dac-24khz", "weights_24khz_8kbps_0.0.4.pth", "0.0.4/weights_24khz.pth"),
         _release("dac-16khz", "weights_16khz_8kbps_0.0.5.pth", "0.0.5/weights_16khz.pth"),
-        hub_weights("xcodec", "hf-audio/xcodec-hubert-general-balanced"),
-        hub_weights("audiomae", "gaunernst/vit_base_patch16_1024_128.audiomae_as2m"),
+        hub_weights("hf-audio/xcodec-hubert-general-balanced", "xcodec"),
+        hub_weights("gaunernst/vit_base_patch16_1024_128.audiomae_as2m", "audiomae"),
     )
 }
 
@@ -69,7 +70,7 @@ def weights_root() -> str:
     """The weights folder: AUDIOBUFF_WEIGHTS, else `audiobuff/weights` in the user's cache."""
     chosen = os.environ.get("AUDIOBUFF_WEIGHTS")
     if chosen:
-        return chosen.rstrip("/")
+        return str(local_path(chosen).expanduser()) if is_local(chosen) else chosen.rstrip("/")
     return str(cache_folder() / "weights")
 
 
@@ -87,45 +88,55 @@ def published(name: str) -> PublishedWeights:
     if name in PUBLISHED:
         return PUBLISHED[name]
     if _HUB_ID.fullmatch(name):
-        return hub_weights(name, name)
+        return hub_weights(name)
     raise EncoderUnavailable(
         f"No weights are published as {name!r}: expected one of {', '.join(PUBLISHED)}, or owner/name on the hub"
     )
 
 
-def find_weights(name: str, location: str | None = None) -> Path:
-    """A file or folder on this machine with the weights of encoder `name`; nothing is fetched from a publisher.
+def find_weights(of: str | PublishedWeights, location: str | None = None) -> Path:
+    """A file or folder on this machine with the weights `of` an encoder; nothing is fetched from a publisher.
 
     `location` is a path, an fsspec URL (copied to the cache once), or a repository's id whose weights were fetched.
 
     Raises:
         EncoderUnavailable: there is nothing there; the message says how to get it.
     """
-    known = PUBLISHED[name]
+    known = PUBLISHED[of] if isinstance(of, str) else of
     chosen = location or os.environ.get(known.variable)
     if chosen is None:
-        return _in_folder(known, name)
+        return _in_folder(known, known)
     if not is_local(chosen):
-        return _copied(chosen, name)
+        return _copied(chosen, known.name)
     path = local_path(chosen).expanduser()
     if path.exists():
         return path
     if _HUB_ID.fullmatch(chosen):
-        return _in_folder(hub_weights(chosen, chosen), name)
+        return _in_folder(hub_weights(chosen), known)
     raise EncoderUnavailable(
-        f"No weights of {name} at {chosen}: expected a file or folder; give another, or leave it out and "
-        f"run `audiobuff fetch-weights {name}`"
+        f"No weights of {known.name} at {chosen}: expected a file or folder; give another, or leave it out and "
+        f"run `audiobuff fetch-weights {known.name}`"
     )
 
 
 def weights_state(name: str) -> tuple[str, bool]:
-    """Where the weights of encoder `name` are looked for, and whether whole ones seem to be there; copies nothing."""
+    """Where the weights of encoder `name` are looked for, and whether whole ones seem to be there; copies nothing.
+
+    Raises:
+        EncoderUnavailable: they are at a URL that can't be asked.
+    """
     known = PUBLISHED[name]
     chosen = os.environ.get(known.variable)
     root = weights_root()
     if (chosen and not is_local(chosen)) or (not chosen and not is_local(root)):
         place = chosen or f"{root}/{known.place}"
-        return place, exists(place)
+        try:
+            return place, exists(place)
+        except Exception as error:  # every kind of store has its own errors
+            shown = " ".join(str(error).split())[:150] or type(error).__name__
+            raise EncoderUnavailable(
+                f"{place} can't be looked at ({shown}): check the address and your credentials"
+            ) from error
     try:
         found = find_weights(name)
     except EncoderUnavailable:
@@ -134,33 +145,46 @@ def weights_state(name: str) -> tuple[str, bool]:
     return str(found), all(file.is_file() and is_readable(file) for file in files)
 
 
-def _in_folder(known: PublishedWeights, name: str) -> Path:
+def _in_folder(known: PublishedWeights, of: PublishedWeights) -> Path:
+    """The place of `known` in the weights folder, for the encoder whose usual weights are `of`."""
     root = weights_root()
     if not is_local(root):
-        return _copied(f"{root}/{known.place}", name, [path for path, _ in known.files])
+        return _copied(f"{root}/{known.place}", of.name, [path for path, _ in known.files])
     folder = local_path(root).expanduser()
     if all((folder / path).is_file() for path, _ in known.files):
         return folder / known.place
     raise EncoderUnavailable(
         f"No weights of {known.name} in {folder}: run `audiobuff fetch-weights {known.name}`, or name a local path, "
-        f"as in {name}:PATH or {PUBLISHED[name].variable}=PATH"
+        f"as in {of.name}:PATH or {of.variable}=PATH"
     )
 
 
 def _copied(url: str, name: str, files: list[str] | None = None) -> Path:
     """The file or folder at `url`, copied to the cache unless it is there."""
     base = url.rstrip("/")
-    is_file = base.endswith((".pth", ".pt", ".safetensors"))
+    file = base.partition("?")[0].rsplit("/", 1)[1]  # a signed URL ends with its signature
+    is_file = file.endswith((".pth", ".pt", ".safetensors"))
     names = [] if is_file else [path.rsplit("/", 1)[1] for path in files or HUB_FILES]
     place = cache_folder() / "from-url" / digest(base)[:16]
-    wanted = [(base, place / base.rsplit("/", 1)[1])] if is_file else [(f"{base}/{n}", place / n) for n in names]
+    wanted = [(base, place / file)] if is_file else [(f"{base}/{n}", place / n) for n in names]
     for source, target in wanted:
         if not target.exists():
             try:
-                download(source, str(target))
+                # What `fetch-weights` put into a bucket has its hash beside it.
+                download(source, str(target), sha256=_noted(source, target) if files else None)
             except FileNotFoundError as error:
                 raise EncoderUnavailable(
                     f"No weights of {name} at {source}: run `audiobuff fetch-weights {name} --to URL` first, "
                     "or name another place"
                 ) from error
     return wanted[0][1] if is_file else place
+
+
+def _noted(source: str, target: Path) -> str | None:
+    """The SHA-256 that is noted beside `source`, whose note is copied to be beside `target`; None if there is none."""
+    note = Path(hash_note(str(target)))
+    try:
+        download(hash_note(source), str(note))
+    except DataMissing:
+        return None
+    return noted_hash(note.read_bytes())

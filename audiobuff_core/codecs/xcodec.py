@@ -13,13 +13,14 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.codecs.codes import check_codes
 from audiobuff_core.codecs.feature_windows import encode_windows
-from audiobuff_core.codecs.file_hash import file_hash
+from audiobuff_core.codecs.file_hash import checked_hash
 from audiobuff_core.codecs.frames import FrameSequence
 from audiobuff_core.codecs.loaded import kept_while_unchanged
 from audiobuff_core.codecs.protocols import EncoderIdentity
 from audiobuff_core.codecs.weights import find_weights
-from audiobuff_core.errors import InvalidAudio, InvalidCheckpoint
+from audiobuff_core.errors import EncoderUnavailable, InvalidAudio, InvalidCheckpoint
 
 WINDOW_SECONDS: Final = 10
 OVERLAP_SECONDS: Final = 2
@@ -132,8 +133,14 @@ class XCodec:
         return stored
 
     def from_stored(self, stored: NDArray[np.generic]) -> Tensor:
-        """The float32 features of what `to_stored` gave."""
-        return self._features(torch.from_numpy(stored.astype(np.int64)))
+        """The float32 features of what `to_stored` gave.
+
+        Raises:
+            InvalidAudio: a code that the codebooks don't have.
+        """
+        codes = torch.from_numpy(stored.astype(np.int64))
+        check_codes(codes, self._network.codebook_size, self.identity.name)
+        return self._features(codes)
 
 
 class TransformersXCodec:
@@ -176,7 +183,7 @@ def load_xcodec(location: str | None = None) -> XCodec:
     """X-Codec by transformers; `location` names other weights: a folder as on the hub, an id or a URL.
 
     Raises:
-        EncoderUnavailable: no weights.
+        EncoderUnavailable: no weights, or no transformers.
         InvalidCheckpoint: weights that are not whole.
     """
     return XCodec(_network(find_weights("xcodec", location)))
@@ -184,13 +191,18 @@ def load_xcodec(location: str | None = None) -> XCodec:
 
 @kept_while_unchanged
 def _network(folder: Path) -> TransformersXCodec:
-    return TransformersXCodec(_read(folder), file_hash(folder / "model.safetensors"))
+    return TransformersXCodec(_read(folder), checked_hash(folder / "model.safetensors"))
 
 
 def _read(folder: Path) -> Any:  # noqa: ANN401
+    try:
+        from transformers import XcodecModel
+        from transformers.utils.logging import disable_progress_bar
+    except ImportError as error:
+        raise EncoderUnavailable(
+            f"X-Codec needs the package transformers, which can't be imported ({error}): pip install 'transformers>=5'"
+        ) from error
     from safetensors import SafetensorError
-    from transformers import XcodecModel
-    from transformers.utils.logging import disable_progress_bar
 
     quiet: Any = disable_progress_bar  # untyped
     quiet()  # the weights are on this disk: its bar would only break into ours
@@ -199,7 +211,7 @@ def _read(folder: Path) -> Any:  # noqa: ANN401
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its attention and norms warn of what torch will change
             model, report = kind.from_pretrained(
-                str(folder), local_files_only=True, use_safetensors=True, output_loading_info=True
+                str(folder), dtype=torch.float32, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
         shown = " ".join(str(error).split())[:200]

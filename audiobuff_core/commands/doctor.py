@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from audiobuff_core.codecs.weights import PUBLISHED, weights_root, weights_state
+from audiobuff_core.errors import EncoderUnavailable
 from audiobuff_core.files import is_local, local_path
 
 # encoder -> (option, packages)
@@ -51,12 +52,18 @@ def examine() -> dict[str, Any]:
 
 def _encoder(name: str, option: str, packages: tuple[str, ...]) -> dict[str, Any]:
     installed = {package: find_spec(package) is not None for package in packages}
-    place, is_there = weights_state(name)
+    fixes = []
+    try:
+        place, is_there = weights_state(name)
+    except EncoderUnavailable as error:
+        place, is_there = "", False
+        fixes.append(str(error))
     # Either of DAC's packages will do for its own kind of file; a folder is transformers', a file descript's.
     needed = packages if len(packages) == 1 else ("transformers",) if Path(place).is_dir() else ("dac",)
     missing = [_PIP_NAMES.get(package, package) for package in needed if not installed[package]]
-    fixes = [f"pip install {' '.join(missing)}"] if missing else []
-    if not is_there:
+    if missing:
+        fixes.insert(0, f"pip install {' '.join(missing)}")
+    if place and not is_there:
         fixes.append(f"audiobuff fetch-weights {name}, or {PUBLISHED[name].variable}=PATH")
     return {
         "usable": not fixes,

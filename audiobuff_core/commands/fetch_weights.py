@@ -6,11 +6,22 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from audiobuff_core.codecs.download import download
+from audiobuff_core.codecs.download import DownloadFailed, download, is_readable
+from audiobuff_core.codecs.file_hash import checked_hash, hash_note
 from audiobuff_core.codecs.weights import GITHUB, HUB, PUBLISHED, published, weights_root
-from audiobuff_core.files import exists, join
+from audiobuff_core.errors import InvalidCheckpoint
+from audiobuff_core.files import delete, exists, is_local, join, local_path, write_bytes
+from audiobuff_core.progress import show_progress
 
 DEFAULT_NAMES: Final = ("dac", "xcodec", "audiomae")
+_EXAMPLES: Final = """examples:
+  audiobuff fetch-weights                                    DAC at 44.1 kHz, X-Codec and AudioMAE
+  audiobuff fetch-weights dac-24khz                          one more
+  audiobuff fetch-weights hf-audio/xcodec-wavlm-mls          then: --structure xcodec:hf-audio/xcodec-wavlm-mls
+  audiobuff fetch-weights descript/dac_44khz                 then: --codec dac:descript/dac_44khz, by transformers
+  audiobuff fetch-weights --to s3://team/weights             then, on every machine: AUDIOBUFF_WEIGHTS=s3://team/weights
+
+HF_ENDPOINT and AUDIOBUFF_GITHUB name mirrors of the two publishers."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -19,7 +30,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     made = commands.add_parser(
         "fetch-weights",
         help="download the pretrained encoders",
-        description="Download pretrained weights, checked and whole; after it everything works offline.",
+        description="Download pretrained weights, checked and whole; after it everything works offline.\n"
+        "What is there and whole is left alone, what was damaged is fetched anew.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
         "names",
@@ -37,8 +51,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run_fetch_weights(names: Sequence[str], *, to: str | None = None) -> int:
-    """Fetch what is missing of `names` (default: one of each kind) to `to` (default: the weights folder); 0.
+    """Fetch what is missing or damaged of `names` (default: one of each kind) to `to` (default: the weights folder); 0.
 
+    Each file's SHA-256 is noted beside it, and compared when the weights are loaded.
     HF_ENDPOINT and AUDIOBUFF_GITHUB name mirrors of the two publishers, laid out as they are.
 
     Raises:
@@ -52,16 +67,42 @@ def run_fetch_weights(names: Sequence[str], *, to: str | None = None) -> int:
     for weights in wanted:
         for path, url in weights.files:
             destination = join(root, path)
-            if exists(destination):
+            if _is_there(destination):
                 print(f"{weights.name}: there already, {destination}")
                 continue
-            source = _mirrored(url)
-            print(f"{weights.name}: download of {source}", flush=True)
-            found = download(source, destination, sha256=_announced_hash(source))
-            print(f"{weights.name}: {destination} (SHA-256 {found[:16]}...)")
+            _fetch(weights.name, _mirrored(url), destination)
     if to is not None and to != weights_root():
         print(f"To use them: export AUDIOBUFF_WEIGHTS={root}")
     return 0
+
+
+def _is_there(place: str) -> bool:
+    """Whether a whole file is at `place`; one on this disk must also be what is noted beside it."""
+    if not is_local(place):
+        return exists(place)
+    path = local_path(place)
+    if not path.is_file():
+        return False
+    try:
+        checked_hash(path)
+    except InvalidCheckpoint as error:
+        print(f"{error}: fetched anew")
+        return False
+    if not is_readable(path):
+        print(f"{place} is not whole: fetched anew")
+        return False
+    return True
+
+
+def _fetch(name: str, source: str, destination: str) -> None:
+    print(f"{name}: download of {source}", flush=True)
+    note = hash_note(destination)
+    delete(note)  # of a file that was there before
+    with show_progress():
+        found = download(source, destination, sha256=_announced_hash(source))
+    if not destination.endswith(".json"):
+        write_bytes(note, f"{found}  {destination.rpartition('/')[2]}\n".encode())
+    print(f"{name}: {destination} (SHA-256 {found[:16]}...)")
 
 
 def _mirrored(url: str) -> str:
@@ -75,10 +116,15 @@ def _announced_hash(url: str) -> str | None:
     if "/resolve/" not in url:
         return None
     from huggingface_hub import get_hf_file_metadata
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     try:
         etag = get_hf_file_metadata(url).etag
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError):
-        return None  # the download itself then says what is wrong
+    except Exception as error:  # of its HTTP client, which it has changed more than once
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status in (401, 403, 404):
+            return None  # there is no such file: the download itself says so
+        shown = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DownloadFailed(
+            f"Could not ask {url} for its hash ({shown}): nothing was kept; look at the network, and run it again"
+        ) from error
     return etag if etag and _SHA256.fullmatch(etag) else None

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -54,8 +55,9 @@ def _add_model_options(group: Any) -> None:  # noqa: ANN401
     add("--precision", default="auto", choices=("auto", "bf16", "fp16", "fp32"), help="(default: %(default)s)")
     for stream, default in (("codec", "dac-summed"), ("structure", "xcodec"), ("semantic", "audiomae")):
         add(
-            f"--{stream}", default=default, metavar="NAME", help=f"where the checkpoint names none (default: {default})"
-        )
+            f"--{stream}", metavar="NAME[:PLACE]",
+            help=f"its encoder, where its weights lie elsewhere now, or the checkpoint names none (then: {default})",
+        )  # fmt: skip
 
 
 def _add_control_options(group: Any) -> None:  # noqa: ANN401
@@ -153,11 +155,12 @@ def run(arguments: argparse.Namespace, champion: FindModel) -> int:
 
 
 def _restorer(arguments: argparse.Namespace, place: str) -> Any:  # noqa: ANN401 - imported late
-    from audiobuff_core.codecs.registry import EncoderChoice
-    from audiobuff_core.inference.opened import open_model
+    from audiobuff_core.inference.opened import LEGACY_ENCODERS, open_model
     from audiobuff_core.inference.restorer import Restorer
     from audiobuff_core.models.precision import usable_device
 
     device = str(usable_device(arguments.device))
-    encoders = EncoderChoice(codec=arguments.codec, structure=arguments.structure, semantic=arguments.semantic)
-    return Restorer(open_model(place, legacy_encoders=encoders), device=device, precision=arguments.precision)
+    given = {stream: getattr(arguments, stream) for stream in ("codec", "structure", "semantic")}
+    encoders = {stream: name for stream, name in given.items() if name}
+    opened = open_model(place, legacy_encoders=replace(LEGACY_ENCODERS, **encoders))
+    return Restorer(opened, device=device, precision=arguments.precision, encoders=encoders)

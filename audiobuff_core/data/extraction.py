@@ -8,7 +8,7 @@ from audiobuff_core.codecs.registry import EncoderChoice, load_codec, load_featu
 from audiobuff_core.data.damage import DegradedItem, DegradedShard, load_degraded
 from audiobuff_core.data.store import LatentGroup, LatentRecord, LatentStore
 from audiobuff_core.errors import DataMissing, InvalidConfig, StoreMismatch, StoreNotSealed
-from audiobuff_core.files import join
+from audiobuff_core.files import join, names_in
 from audiobuff_core.progress import track
 from audiobuff_core.seeding import digest
 
@@ -84,8 +84,11 @@ def load_extracted(root: str, shard: str, stream: Stream, *, encoders: EncoderCh
     try:
         return LatentStore(root).open_group(path, encoder=encoder.identity)
     except DataMissing as error:
+        others = sorted(set(names_in(join(root, "latents", stream))) - {encoder.identity.key})
+        there = f"; those of {', '.join(others)} in this store can't be mixed with them" if others else ""
         raise DataMissing(
-            f"Shard {shard} has no {stream} latents by {encoder.identity.key}: extract latents/{stream} of it again"
+            f"Shard {shard} has no {stream} latents by {encoder.identity.key}: extract latents/{stream} of it "
+            f"again{there}"
         ) from error
 
 

@@ -93,9 +93,18 @@ def add_options(made: argparse.ArgumentParser) -> None:
         help="which DAC, where --codec is not given (default: %(default)s)",
     )
     add("--seed", type=int, default=1337, help="of the damage (default: %(default)s)")
-    add("--codec", metavar="NAME", help="codec instead of DAC; builtin needs no weights")
-    add("--structure", default="xcodec", metavar="NAME", help="structure encoder, or builtin (default: %(default)s)")
-    add("--semantic", default="audiomae", metavar="NAME", help="semantic encoder, or builtin (default: %(default)s)")
+    add(
+        "--codec",
+        metavar="NAME[:PLACE]",
+        help="codec instead of DAC; builtin needs no weights; PLACE is a path, URL or hub id of other weights",
+    )
+    for stream, default in (("structure", "xcodec"), ("semantic", "audiomae")):
+        add(
+            f"--{stream}",
+            default=default,
+            metavar="NAME[:PLACE]",
+            help=f"{stream} encoder likewise, or builtin (default: %(default)s)",
+        )
     add("--recipe", default="seed", help="of the damage: seed is the original's (default: %(default)s)")
     add("--variants", type=int, default=1, help="damaged variants a recording (default: %(default)s)")
     add("--debug", action="store_true", help="show the traceback of an error")

@@ -1,7 +1,7 @@
 """Audio in, repaired audio out."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, TypedDict, Unpack, overload
@@ -85,9 +85,16 @@ class Restorer:
     """
 
     def __init__(
-        self, loaded: LoadedModel | OpenedModel, *, device: str = "cpu", precision: Precision = "auto"
+        self,
+        loaded: LoadedModel | OpenedModel,
+        *,
+        device: str = "cpu",
+        precision: Precision = "auto",
+        encoders: Mapping[str, str] | None = None,
     ) -> None:
-        """Load the encoders that `loaded` names.
+        """Load the encoders that `loaded` names, or those of `encoders` (codec, structure, semantic) instead.
+
+        Wherever they come from, they must be the very ones of the training.
 
         Raises:
             StoreMismatch: an encoder here is not the one of the training.
@@ -95,7 +102,7 @@ class Restorer:
         self.device, self.precision = torch.device(device), precision
         self.model = loaded.model.to(self.device)
         self.standardisers, self.meta = loaded.standardisers, loaded.meta
-        names = loaded.meta["encoders"]
+        names = {**loaded.meta["encoders"], **(encoders or {})}
         self.codec: Codec = load_codec(names["codec"])
         self.structure: FeatureEncoder = load_feature_encoder("structure", names["structure"])
         self.semantic: FeatureEncoder = load_feature_encoder("semantic", names["semantic"])

@@ -11,7 +11,7 @@ from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.codecs.audiomae import AudioMae, load_audiomae
 from audiobuff_core.codecs.fbank import kaldi_fbank
 from audiobuff_core.codecs.feature_windows import plan_feature_windows
-from audiobuff_core.errors import InvalidCheckpoint
+from audiobuff_core.errors import EncoderUnavailable, InvalidCheckpoint
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +113,16 @@ def test_a_broken_or_other_network_is_refused(tmp_path, folder):
     (tmp_path / "wide/config.json").write_text(json.dumps(config))
     with pytest.raises(InvalidCheckpoint, match="fetch-weights audiomae"):
         load_audiomae(str(tmp_path / "wide"))
+
+
+def test_without_timm_the_fix_is_named(folder, monkeypatch, tmp_path):
+    import shutil
+    import sys
+
+    shutil.copytree(folder, tmp_path / "new")
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(EncoderUnavailable, match="pip install timm"):
+        load_audiomae(str(tmp_path / "new"))
 
 
 @pytest.mark.slow

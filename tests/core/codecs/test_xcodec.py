@@ -49,7 +49,7 @@ def test_features_are_the_decoded_codes(folder, xcodec):
     assert frames.values.shape == (1, 100, 40)
     assert frames.rate == Fraction(50)
     assert frames.start == Fraction(1, 100)
-    torch.testing.assert_close(frames.values, expected.transpose(1, 2))
+    assert torch.equal(frames.values, expected.transpose(1, 2))
     stored = xcodec.to_stored(frames.values)
     assert np.array_equal(stored[0], codes[0].T.numpy())
     assert stored.dtype == np.uint8
@@ -74,6 +74,22 @@ def test_features_from_elsewhere_are_requantised_or_refused(xcodec):
     with pytest.raises(InvalidAudio, match="nearest codes"):
         xcodec.to_stored(features + 1.0)
     assert np.array_equal(xcodec.to_stored(features), codes)
+
+
+def test_codes_that_no_codebook_has_are_refused(xcodec):
+    codes = np.zeros((1, 5, 4), np.uint8)
+    codes[0, 2, 1] = 64
+    with pytest.raises(InvalidAudio, match=r"0 to 64.*has 0 to 63"):
+        xcodec.from_stored(codes)
+
+
+def test_without_transformers_the_fix_is_named(folder, monkeypatch, tmp_path):
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "new")
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(EncoderUnavailable, match="pip install 'transformers"):
+        load_xcodec(str(tmp_path / "new"))
 
 
 def test_a_broken_folder_is_refused(tmp_path, folder):

@@ -12,7 +12,7 @@ from audiobuff_core.codecs.registry import load_codec, load_feature_encoder
 from audiobuff_core.codecs.weights import PUBLISHED
 from audiobuff_core.commands.doctor import examine, run_doctor
 from audiobuff_core.commands.fetch_weights import run_fetch_weights
-from audiobuff_core.errors import DataMissing, EncoderUnavailable, OutputNotWritable
+from audiobuff_core.errors import DataMissing, EncoderUnavailable, InvalidCheckpoint, OutputNotWritable
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "codecs"))
 from small_networks import SMALL_DAC, SMALL_XCODEC, save_audiomae, save_descript, save_xcodec
@@ -48,13 +48,16 @@ class Publisher(BaseHTTPRequestHandler):
         self.answer(with_body=True)
 
     def answer(self, *, with_body):
-        body, fault = self.server.files.get(self.path), self.server.faults.get(self.path)
-        if body is None:
-            self.send_error(404)
+        path = self.path.partition("?")[0]
+        body, fault = self.server.files.get(path), self.server.faults.get(path)
+        if body is None or (fault == "busy" and not with_body):
+            self.send_error(404 if body is None else 503)
             return
         announced = hashlib.sha256(body).hexdigest()
         if fault == "damaged":
             body = body[:-1] + bytes([body[-1] ^ 1])
+        if fault == "flipped":
+            body = body[:5000] + bytes([body[5000] ^ 1]) + body[5001:]
         if fault == "page":
             body = b"<html>sign in</html>"
         self.send_response(200)
@@ -116,13 +119,39 @@ def test_weights_may_lie_in_a_bucket(server, monkeypatch, capsys):
     assert examine()["encoders"]["dac"]["usable"]
     assert not examine()["encoders"]["xcodec"]["usable"]
     assert load_codec("dac").latent_dim == 16
-    with pytest.raises((DataMissing, EncoderUnavailable), match=r"config\.json"):
+    with pytest.raises(EncoderUnavailable, match=r"config\.json.*fetch-weights xcodec --to"):
         load_feature_encoder("structure", "xcodec")
+
+
+def test_what_was_damaged_in_a_bucket_is_not_kept(server, tmp_path, monkeypatch):
+    import fsspec
+
+    run_fetch_weights(["dac"], to="memory://damaged/weights")
+    monkeypatch.setenv("AUDIOBUFF_WEIGHTS", "memory://damaged/weights")
+    memory = fsspec.filesystem("memory")
+    (place,) = [path for path in memory.find("/damaged") if path.endswith(".pth")]
+    whole = memory.cat_file(place)
+    memory.pipe_file(place, whole[:5000] + b"?" + whole[5001:])
+    with pytest.raises(DownloadFailed, match="SHA-256"):
+        load_codec("dac")
+    assert not [path for path in everything_under(tmp_path / "cache") if path.endswith(".pth")]
+    memory.pipe_file(place, whole)
+    assert load_codec("dac").latent_dim == 16
+
+
+def test_a_place_that_can_t_be_asked_is_named(monkeypatch, capsys):
+    monkeypatch.setenv("AUDIOBUFF_WEIGHTS", "nonsense://team/weights")
+    assert run_doctor() == 0
+    assert "nonsense://team/weights/dac" in capsys.readouterr().out
+    assert not examine()["encoders"]["dac"]["usable"]
+    with pytest.raises(DownloadFailed, match="nonsense"):
+        load_codec("dac")
 
 
 def test_a_url_or_path_may_be_named(server, tmp_path, monkeypatch):
     address = f"http://127.0.0.1:{server.server_address[1]}/descriptinc/descript-audio-codec/releases/download"
     assert load_codec(f"dac:{address}/0.0.1/weights.pth").latent_dim == 16
+    assert load_codec(f"dac:{address}/0.0.1/weights.pth?Signature=a/b.c").latent_dim == 16
     kept = tmp_path / "mine.pth"
     kept.write_bytes(next(iter(server.files.values())))
     monkeypatch.setenv("AUDIOBUFF_DAC_WEIGHTS", str(kept))
@@ -135,7 +164,9 @@ def test_a_url_or_path_may_be_named(server, tmp_path, monkeypatch):
     [
         ("dac", "cut", "nothing was kept"),
         ("dac", "page", "no whole .pth"),
+        ("dac", "flipped", "came damaged"),
         ("xcodec", "damaged", "SHA-256"),
+        ("xcodec", "busy", r"ask .* for its hash \(.*503"),
         ("xcodec", "cut", "nothing was kept"),
     ],
 )
@@ -160,8 +191,10 @@ def test_what_is_not_published_is_named(server, tmp_path):
 
 def test_a_server_that_can_t_be_reached_is_named(server, monkeypatch, tmp_path):
     monkeypatch.setenv("AUDIOBUFF_GITHUB", "http://127.0.0.1:9")
-    with pytest.raises(DownloadFailed, match="look at the network"):
-        run_fetch_weights(["dac"])
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    for name in ("dac", "xcodec"):
+        with pytest.raises(DownloadFailed, match="look at the network"):
+            run_fetch_weights([name])
     assert everything_under(tmp_path) == []
 
 
@@ -192,4 +225,34 @@ def test_damaged_weights_are_not_called_usable(server, tmp_path):
     run_fetch_weights(["audiomae"])
     weights = next((tmp_path / "weights").rglob("*audiomae*/model.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-5])
-    assert not examine()["encoders"]["audiomae"]["usable"]
+    found = examine()["encoders"]["audiomae"]
+    assert not found["usable"]
+    assert found["fix"].startswith("audiobuff fetch-weights audiomae")
+    run_fetch_weights(["audiomae"])  # and the fix helps
+    assert examine()["encoders"]["audiomae"]["usable"]
+    assert load_feature_encoder("semantic", "audiomae").feature_dim == 32
+
+
+@pytest.mark.parametrize(
+    ("name", "load"),
+    [
+        ("dac", lambda: load_codec("dac")),
+        ("xcodec", lambda: load_feature_encoder("structure", "xcodec")),
+        ("audiomae", lambda: load_feature_encoder("semantic", "audiomae")),
+    ],
+)
+def test_weights_that_changed_since_they_were_fetched_are_refused(server, tmp_path, capsys, name, load):
+    run_fetch_weights([name])
+    (note,) = (tmp_path / "weights").rglob("*.sha256")
+    weights = note.with_suffix("")
+    assert note.read_text() == f"{hashlib.sha256(weights.read_bytes()).hexdigest()}  {weights.name}\n"
+    load()
+    whole = weights.read_bytes()
+    place = 5000 if name == "dac" else len(whole) - 2  # inside a weight
+    weights.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(InvalidCheckpoint, match=r"SHA-256 .*states .*fetch-weights") as caught:
+        load()
+    assert "\n" not in str(caught.value)
+    run_fetch_weights([name])
+    assert "fetched anew" in capsys.readouterr().out
+    load()

@@ -1,6 +1,7 @@
 """All three streams by the published encoders, with small random networks in the published formats."""
 
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from audiobuff_core.data.dataset import LatentDataset
 from audiobuff_core.data.extraction import STREAMS, clean_record, damaged_record, extract_shard
 from audiobuff_core.data.snapshot import make_snapshot
 from audiobuff_core.data.store import open_group
-from audiobuff_core.errors import StoreMismatch
+from audiobuff_core.errors import DataMissing, StoreMismatch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "codecs"))
 from small_networks import SMALL_DAC, SMALL_XCODEC, save_audiomae, save_descript, save_xcodec
@@ -79,8 +80,34 @@ def test_a_snapshot_refuses_latents_of_two_encoders(prepared):
             extract_shard(root, shard, stream, encoders=CHOICE)
     snapshot = make_snapshot(root, shards, encoders=CHOICE)
     assert len(snapshot.target_mean) == 16
-    with pytest.raises((StoreMismatch, FileNotFoundError), match=r"builtin|dac"):
+    with pytest.raises(DataMissing, match=r"no target latents by builtin-mdct.*those of dac-16khz-factorized-1-\w+ "):
         make_snapshot(root, shards, encoders=EncoderChoice(structure="xcodec", semantic="audiomae"))
+
+
+def test_shards_by_two_weights_of_one_encoder_are_not_mixed(prepared, tmp_path):
+    root, (first, second, *_) = prepared
+    save_descript(tmp_path / "other.pth", SMALL_DAC, seed=1)
+    other = replace(CHOICE, codec=f"dac:{tmp_path / 'other.pth'}")
+    keys = []
+    for shard, encoders in ((first, CHOICE), (second, other)):
+        for stream in STREAMS:
+            group = extract_shard(root, shard, stream, encoders=encoders)
+            keys += [group.encoder.key] if stream == "target" else []
+    assert len(set(keys)) == 2
+    with pytest.raises(DataMissing, match=rf"Shard {first} has no target latents by {keys[1]}.*{keys[0]}.*mixed"):
+        make_snapshot(root, [first, second], encoders=other)
+
+
+def test_latents_of_another_encoder_are_not_trained_on(prepared, tmp_path, monkeypatch):
+    root, shards = prepared
+    for shard in shards:
+        for stream in STREAMS:
+            extract_shard(root, shard, stream, encoders=CHOICE)
+    snapshot = make_snapshot(root, shards, encoders=CHOICE)
+    save_descript(tmp_path / "other.pth", SMALL_DAC, seed=1)
+    monkeypatch.setenv("AUDIOBUFF_DAC_WEIGHTS", str(tmp_path / "other.pth"))
+    with pytest.raises(StoreMismatch, match=r"is by dac-16khz-factorized-1-\w+: expected dac-16khz-factorized-1-\w+"):
+        LatentDataset(snapshot, "train", segment_frames=32)
 
 
 def test_streams_meet_at_their_true_moments_as_in_restoration(prepared):

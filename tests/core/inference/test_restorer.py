@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.audio.write import write_audio
 from audiobuff_core.data.dataset import Stretch
-from audiobuff_core.errors import InvalidAudio, InvalidConfig, OutputNotWritable, StoreMismatch
+from audiobuff_core.errors import EncoderUnavailable, InvalidAudio, InvalidConfig, OutputNotWritable, StoreMismatch
 from audiobuff_core.flow.guidance import ALL_HIDDEN, ALL_SHOWN
+from audiobuff_core.inference.opened import open_model
 from audiobuff_core.inference.restore_file import restore_file
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.windows import Conditions, WindowedField, plan_windows, window_weights
@@ -102,6 +103,15 @@ def test_a_model_of_other_encoders_is_refused(export: Path, tmp_path: Path) -> N
     (tmp_path / "other" / "config.json").write_text(json.dumps(config))
     with pytest.raises(StoreMismatch, match="target encoder"):
         Restorer.load(str(tmp_path / "other"))
+
+
+def test_encoders_from_elsewhere_must_be_the_same_ones(export: Path) -> None:
+    opened = open_model(str(export))
+    assert Restorer(opened, encoders={"codec": "builtin"}).codec.identity.name == "builtin-mdct"
+    opened.meta["encoders"]["codec"] = "dac:/gone/weights.pth"  # as where it was trained
+    with pytest.raises(EncoderUnavailable, match="/gone/weights"):
+        Restorer(opened)
+    assert Restorer(opened, encoders={"codec": "builtin"}).codec.identity.name == "builtin-mdct"
 
 
 def test_bad_requests_leave_nothing(restorer: Restorer, tmp_path: Path) -> None:
