@@ -9,7 +9,7 @@ from audiobuff_core.seeding import digest
 
 Profile = Literal["smoke", "poc", "full", "demo", "test"]
 PROFILE_NAMES: tuple[str, ...] = get_args(Profile)
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +171,7 @@ PROFILES: dict[str, TrainingConfig] = {
     "full": TrainingConfig(epochs=100, batch_size=8, num_workers=4, grad_accum_steps=8),
     # Two minutes on two cores: a small network that starts at the damaged latent and first learns to predict.
     "demo": TrainingConfig(
-        epochs=1000, max_steps=210, batch_size=16, lr=1e-3, weight_decay=0.01, d_model=256, n_heads=4, depth=4,
+        epochs=1000, max_steps=140, batch_size=16, lr=1e-3, weight_decay=0.01, d_model=256, n_heads=4, depth=4,
         hidden_dim=512, ratio_weight=0.3, checkpoint_seconds=30.0, log_interval=5, save_every_epochs=4,
         **(_SMALL | {"num_workers": 1}),
     ),
