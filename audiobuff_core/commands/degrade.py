@@ -84,7 +84,7 @@ def _check(arguments: argparse.Namespace) -> None:
     problems = []
     if arguments.input is None or arguments.output is None:
         problems.append("expected IN and OUT (or --list)")
-    chosen = [name for name in ("recipe", "kinds", "row", "each") if getattr(arguments, name)]
+    chosen = [name for name in ("recipe", "kinds", "row", "each") if getattr(arguments, name) not in (None, False)]
     if len(chosen) > 1:
         problems.append(f"--{' and --'.join(chosen)} exclude each other")
     if arguments.each and arguments.plan_only:
@@ -104,6 +104,6 @@ def _recipe(arguments: argparse.Namespace) -> str:
     from audiobuff_core.degradation.recipe import FOLDER_MARK, TABLE_MARK
 
     name = str(arguments.recipe or "audiobuff")
-    if arguments.kinds:
+    if arguments.kinds is not None:
         name = TABLE_MARK + "+".join(kind.strip() for kind in str(arguments.kinds).split(","))
     return f"{name}{FOLDER_MARK}{arguments.noises}" if arguments.noises else name

@@ -295,6 +295,7 @@ def test_each_kind_can_be_heard_and_seen(folder):
         (["in.wav", "."], "never overwritten"),
         (["in.wav", "out.flac"], "another format"),
         (["in.wav", "out.wav", "--kinds", "locusts"], "'locusts'"),
+        (["in.wav", "out.wav", "--kinds", ""], "Recipe or kind ''"),
         (["in.wav", "out.wav", "--kinds", "environment"], "--noises FOLDER"),
         (["in.wav", "out.wav", "--kinds", "hum", "--noises", "empty"], "--kinds hum,environment"),
         (["in.wav", "out.wav", "--kinds", "environment", "--noises", "gone"], "'gone' is no folder"),
