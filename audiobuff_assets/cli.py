@@ -6,8 +6,11 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from audiobuff_core import __version__
 from audiobuff_core.commands import (
+    completion,
     degrade,
     doctor,
     export_checkpoint,
@@ -19,20 +22,61 @@ from audiobuff_core.commands import (
     revert,
     train,
 )
+from audiobuff_core.commands.command_parser import CommandParser
 from audiobuff_core.errors import AudioBuffError
 
-EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+EXIT_FAILED, EXIT_WRONG_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+_EXAMPLES = """examples:
+  audiobuff restore interview.wav -o repaired.wav        repair a recording; -o FOLDER for many
+  audiobuff demo                                         train a small model, restore and measure, in minutes
+  audiobuff dev                                          open the lineage of all data in the browser
+  audiobuff degrade song.flac worse.flac --kinds hum     damage a recording on purpose
+  audiobuff prepare --source_dir music --codec builtin --structure builtin --semantic builtin
+  audiobuff train --profile smoke                        ... and train on it
+  audiobuff COMMAND --help                               options and more examples
+
+exit codes: 0 all done; 1 something failed, and one line says what and what to do; 2 wrong usage;
+            3 training was stopped and saved, run it again to go on; 130 Ctrl-C"""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(prog="audiobuff", description="Restore damaged audio: a Dagster pipeline.")
-    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    made = CommandParser(
+        prog="audiobuff",
+        description="Restore damaged audio, and train, measure and trace the models that do it.",
+        epilog=_EXAMPLES,
+    )
+    made.add_argument("--version", action="version", version=f"audiobuff {__version__}")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    restore.add_parser(commands, _champion)
+    revert.add_parser(commands)
+    _add_demo(commands)
+    _add_dev(commands)
+    for command in (
+        degrade,
+        prepare,
+        train,
+        inspect_checkpoint,
+        export_checkpoint,
+        import_cache,
+        fetch_weights,
+        doctor,
+    ):
+        command.add_parser(commands)
+    completion.add_parser(commands, made)
+    return made
+
+
+def _add_demo(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     demo = commands.add_parser(
         "demo",
         help="run the whole lineage on the bundled recordings, in minutes",
         description="Damage, encode, train, restore and measure, through Dagster, on the bundled recordings. "
         "Run again it redoes nothing that is current. With --input it repairs your own file by the demo's model.",
+        epilog="examples:\n"
+        "  audiobuff demo                                        all of it; report in audiobuff_demo/report.html\n"
+        "  audiobuff demo --out trial --seed 7                   in one folder, with other draws\n"
+        "  audiobuff demo --input damaged.wav --output repaired.wav",
     )
     demo.add_argument(
         "--out", type=Path, metavar="DIR", help="put everything in DIR (default: ./audiobuff_demo and ./.dagster)"
@@ -48,35 +92,33 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--input", type=Path, metavar="FILE", help="repair this recording")
     demo.add_argument("--output", type=Path, metavar="FILE", help="where the repaired recording goes")
     demo.add_argument("--debug", action="store_true", help="show Dagster's log, and the traceback of an error")
+    demo.set_defaults(run=_demo)
+
+
+def _add_dev(commands: Any) -> None:  # noqa: ANN401
     dev = commands.add_parser(
-        "dev", help="open the lineage in the browser", description="Run `dagster dev` on the demo's instance."
+        "dev",
+        help="open the lineage in the browser",
+        description="Run `dagster dev` on the demo's instance, or on another one.",
+        epilog="examples:\n"
+        "  audiobuff dev                                         then open http://127.0.0.1:3000\n"
+        "  AUDIOBUFF_INCOMING=~/music audiobuff dev --home mine  your own recordings, in an instance of their own",
     )
     dev.add_argument(
         "--home", type=Path, default=Path(".dagster"), metavar="DIR", help="Dagster home (default: %(default)s)"
     )
     dev.add_argument("--port", type=int, default=3000, help="of the web server (default: %(default)s)")
     dev.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    demo.set_defaults(run=_demo)
     dev.set_defaults(run=_dev)
-    for command in (
-        degrade,
-        prepare,
-        train,
-        doctor,
-        fetch_weights,
-        inspect_checkpoint,
-        export_checkpoint,
-        import_cache,
-    ):
-        command.add_parser(commands)
-    restore.add_parser(commands, _champion)
-    revert.add_parser(commands)
-    return made
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code: 0, 1 after an error, 2 for wrong usage, 130 after Ctrl-C."""
-    arguments = parser().parse_args(argv)
+    """Run the command; the exit code, as the help of `audiobuff` lists them."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if not given:
+        parser().print_help(sys.stderr)
+        return EXIT_WRONG_USAGE
+    arguments = parser().parse_args(given)
     debug: bool = arguments.debug
     if not debug:
         warnings.simplefilter("ignore")  # Dagster's notes on parameters in beta are not for a user

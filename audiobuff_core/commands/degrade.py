@@ -18,6 +18,12 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         help="damage a recording, or a folder of them, on purpose",
         description="Draw damage by a recipe from the seed and the content of each recording, render it, and write "
         "the row that decides every bit of it beside the output, as JSON. Formats and names are kept.",
+        epilog="examples:\n"
+        "  audiobuff degrade --list                               every kind of damage, with its ranges\n"
+        "  audiobuff degrade song.flac worse.flac                 something from the whole table\n"
+        "  audiobuff degrade song.flac worse.flac --kinds hum,clipping:peak\n"
+        "  audiobuff degrade music/ damaged/ --recipe mine.toml   a folder, by your own recipe\n"
+        "  audiobuff degrade song.flac kinds/ --each              one of each kind, with a page to hear them",
     )
     made.add_argument("input", nargs="?", type=Path, metavar="IN", help="a recording, or a folder with recordings")
     made.add_argument("output", nargs="?", type=Path, metavar="OUT", help="a file for a file, a folder for a folder")

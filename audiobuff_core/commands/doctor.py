@@ -28,6 +28,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "doctor",
         help="say which encoders are usable here, where their weights are, and what this machine has",
         description="Look at encoders, weights, devices, cores and disk, and say what to do for what is missing.",
+        epilog="examples:\n  audiobuff doctor\n  audiobuff doctor --json | jq .machine",
     )
     made.add_argument("--json", action="store_true", help="for a program")
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")

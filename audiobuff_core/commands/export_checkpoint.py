@@ -18,6 +18,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         help="write a checkpoint's weights for inference",
         description="Write weights.safetensors, config.json and a model card (README.md): all that restoring needs, "
         "without what only training needs.",
+        epilog="examples:\n"
+        "  audiobuff export checkpoints/checkpoint_best.pt model\n"
+        "  audiobuff export checkpoints/checkpoint_best.pt s3://team/models/june",
     )
     made.add_argument("checkpoint", metavar="CHECKPOINT", help="a .pt file of this project or of the original")
     made.add_argument("folder", metavar="DIR", help="new or empty folder, or a folder or URL with an earlier export")

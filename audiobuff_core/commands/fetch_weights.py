@@ -30,10 +30,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     made = commands.add_parser(
         "fetch-weights",
         help="download the pretrained encoders",
-        description="Download pretrained weights, checked and whole; after it everything works offline.\n"
+        description="Download pretrained weights, checked and whole; after it everything works offline. "
         "What is there and whole is left alone, what was damaged is fetched anew.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
         "names",

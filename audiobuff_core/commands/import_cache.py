@@ -12,9 +12,10 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         description="Read a folder of {stem}_seg_{idx:05d}.pt files and write one latent group a stream. They are "
         "marked conditioning: unverified, as the original gave random features where X-Codec was missing and kept no "
         "record of encoders or clocks; extracting the recordings anew gives better ones.",
+        epilog="examples:\n  audiobuff import-cache old_latents --out latents",
     )
     made.add_argument("folder", metavar="DIR", help="folder with the .pt files")
-    made.add_argument("--out", required=True, metavar="URL", help="folder or URL of the groups")
+    made.add_argument("-o", "--out", required=True, metavar="URL", help="folder or URL of the groups")
     made.add_argument(
         "--dac_model_type",
         default="44khz",

@@ -12,6 +12,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         help="say what a checkpoint is",
         description="Say what a checkpoint is: of this project or of the original, training checkpoint or export. "
         "Nothing in it is run.",
+        epilog="examples:\n"
+        "  audiobuff inspect checkpoints/checkpoint_best.pt\n"
+        "  audiobuff inspect s3://team/models/june --json",
     )
     made.add_argument("checkpoint", metavar="CHECKPOINT", help="a .pt file, an export folder, or a URL of either")
     made.add_argument("--n_heads", type=int, help="attention heads of an original checkpoint that does not say them")

@@ -13,6 +13,10 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         help="damage a folder of recordings and extract the latents that training needs",
         description="The same as python -m audiobuff_core.data.prepare_latents. Run again, it goes on from what is "
         "finished.",
+        epilog="examples:\n"
+        "  audiobuff prepare --source_dir music --codec builtin --structure builtin --semantic builtin\n"
+        "  audiobuff prepare --source_dir music --out_dir s3://bucket/latents --recipe audiobuff --variants 3\n"
+        "  audiobuff prepare --source_dir music     by DAC, X-Codec and AudioMAE, once fetch-weights has got them",
     )
     add_options(made)
     made.set_defaults(run=run)

@@ -31,11 +31,18 @@ def add_parser(commands: Any, champion: FindModel) -> None:  # noqa: ANN401 - ar
         description="Repair recordings. What comes back has the same samples, rate, channels, coding, tags and cover "
         "art; what needs no repair is not touched. WAV, FLAC, Ogg, MP3, M4A and what FFmpeg reads.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
     add("inputs", nargs="+", metavar="INPUT", help="recordings, folders, or patterns such as '**/*.mp3'")
-    add("-o", "--output", type=Path, required=True, metavar="OUT", help="a file for one recording, else a folder")
+    add(
+        "-o",
+        "--output",
+        "--out",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="a file for one recording, else a folder",
+    )
     _add_model_options(made.add_argument_group("model"))
     _add_control_options(made.add_argument_group("what to do"))
     add("--delta", action="store_true", help="also write OUT.removed.wav, input minus output, exact to the bit")

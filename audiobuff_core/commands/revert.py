@@ -21,6 +21,10 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         description="Put the input back into a restored recording, to the sample, cross-faded over 10 ms inside the "
         "edges. The report beside it says which recording that was and numbers its repairs. RESTORED.removed.wav, if "
         "it is there, is made anew.",
+        epilog="examples:\n"
+        "  audiobuff revert repaired.wav --repairs 3,17\n"
+        "  audiobuff revert repaired.wav --between 1:32-1:40\n"
+        "  audiobuff revert repaired.wav --kind declip",
     )
     made.add_argument("restored", type=Path, metavar="RESTORED", help="what `audiobuff restore` wrote")
     made.add_argument("--repairs", type=numbers, default=(), metavar="3,17", help="repairs by their number")

@@ -12,7 +12,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         "train",
         help="train a network on prepared latents",
         description="Train the restoration network on what `audiobuff prepare` left. The same as train.py and "
-        "python -m audiobuff_core.training,\nwhich torchrun starts on several processes.",
+        "python -m audiobuff_core.training, which torchrun starts on several processes.",
     )
     add_options(made)
     made.set_defaults(run=run)

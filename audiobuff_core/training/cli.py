@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m audiobuff_core.training",
         description="Train the restoration network on a snapshot of latents. Run again, it resumes where it stopped.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_options(made)
     return made

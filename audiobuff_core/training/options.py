@@ -23,7 +23,7 @@ checkpoint_best.pt, the last two epochs, training_log.jsonl, loss.png and an exp
 
 def add_options(made: argparse.ArgumentParser) -> None:
     """Add all flags to `made`; those left out come from the profile."""
-    made.formatter_class = argparse.RawDescriptionHelpFormatter
+    made.usage = "%(prog)s [--data_dir DIR] [--profile NAME] [--checkpoint_dir DIR] [options]"
     made.epilog = EXAMPLES
     add = made.add_argument
     add("--data_dir", default="./latents", metavar="DIR", help="what prepare left (default: %(default)s)")
