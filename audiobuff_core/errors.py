@@ -29,6 +29,14 @@ class OutputNotWritable(AudioBuffError, OSError):
     """The output place is read-only, full, or not a place at all."""
 
 
+class NotMeasurable(AudioBuffError, ValueError):
+    """An item on which a metric has no meaning: too short, silent, without a voice."""
+
+
+class MetricUnavailable(AudioBuffError, ImportError):
+    """A metric that is unknown, or whose package is missing."""
+
+
 class EncoderUnavailable(AudioBuffError, LookupError):
     """An encoder that is unknown, or whose package or weights are missing."""
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiobuff_core.errors import InvalidAudio
+from audiobuff_core.evaluation.metrics.protocol import Comparison, Metric
 
 HELD_DB = 30.0
 
@@ -47,3 +48,19 @@ def si_sdr_db(reference: NDArray[np.float64], estimate: NDArray[np.float64]) -> 
 def held(value_db: float, limit_db: float = HELD_DB) -> float:
     """`value_db` held to [-limit_db, limit_db], so that no single clip, even an infinite one, rules a mean."""
     return min(max(value_db, -limit_db), limit_db)
+
+
+def _compare(comparison: Comparison) -> float:
+    return comparison.over_channels(lambda clean, estimate: held(si_sdr_db(clean, estimate)))
+
+
+SI_SDR = Metric(
+    name="si_sdr_db",
+    title="SI-SDR",
+    unit="dB",
+    better="higher",
+    material=0.1,
+    about="Scale-invariant signal-to-distortion ratio (Le Roux et al., 2019), held to ±30 dB an item; level, polarity "
+    "and DC do not count in it.",
+    compare=_compare,
+)
