@@ -1,7 +1,7 @@
 """Writing audio in the very format of another file."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,20 +78,34 @@ def write_like(source: Recording, destination: Path, stored: Stored, *, tags: bo
     """
     with atomic_path(destination) as temporary:
         if source.format:
-            _by_libsndfile(source, destination, temporary, stored)
+            _by_libsndfile(source, destination, temporary, blocks_of(stored, BLOCK_SAMPLES), stored.shape[1])
         else:
             _by_ffmpeg(source, destination, temporary, stored)
         if tags:
             copy_tags(source.path, temporary)
 
 
-def _by_libsndfile(source: Recording, destination: Path, temporary: Path, stored: Stored) -> None:
+def write_blocks(source: Recording, destination: Path, blocks: Iterable[Stored], num_samples: int) -> None:
+    """Write successive `blocks` [channels, samples], `num_samples` together, as libsndfile's format of `source`.
+
+    Without tags; the blocks are made as they are needed, so that memory does not depend on the length.
+
+    Raises:
+        InvalidAudio, OutputNotWritable: as `write_like`.
+    """
+    with atomic_path(destination) as temporary:
+        _by_libsndfile(source, destination, temporary, blocks, num_samples)
+
+
+def _by_libsndfile(
+    source: Recording, destination: Path, temporary: Path, blocks: Iterable[Stored], num_samples: int
+) -> None:
     try:
         with soundfile.SoundFile(
-            temporary, "w", source.sample_rate, stored.shape[0], source.subtype, None, source.format,
+            temporary, "w", source.sample_rate, source.channels, source.subtype, None, source.format,
             **_effort(source),
         ) as file:  # fmt: skip
-            for block in blocks_of(stored, BLOCK_SAMPLES):
+            for block in blocks:
                 file.write(np.ascontiguousarray(block.T))
         written = soundfile.info(str(temporary)).frames
     except AssertionError as error:  # how soundfile says that libsndfile wrote less than it was given
@@ -104,7 +118,7 @@ def _by_libsndfile(source: Recording, destination: Path, temporary: Path, stored
         raise InvalidAudio(
             f"{destination}: {source.format} {source.subtype} can't be written ({error}); convert it first"
         ) from error
-    if source.is_exact and written != stored.shape[1]:
+    if source.is_exact and written != num_samples:
         raise _full(destination)
 
 

@@ -12,15 +12,14 @@ import soundfile
 
 from audiobuff_core import __version__
 from audiobuff_core.audio.measures import STRETCH_SECONDS, measure
-from audiobuff_core.audio.recording import Recording, Stored, as_floats, read_recording
+from audiobuff_core.audio.recording import Recording, Stored, as_floats, blocks_of, read_recording
 from audiobuff_core.audio.resample import resample
-from audiobuff_core.audio.same_format import write_like
+from audiobuff_core.audio.same_format import write_blocks, write_like
 from audiobuff_core.audio.waveform import Waveform
-from audiobuff_core.audio.write import DEFAULT_SUBTYPES
+from audiobuff_core.audio.write import DEFAULT_SUBTYPES, WAV_LIMIT_BYTES
 from audiobuff_core.codecs.file_hash import file_hash
 from audiobuff_core.errors import InvalidAudio, InvalidConfig
 from audiobuff_core.files import atomic_path, require_writable, write_json
-from audiobuff_core.inference.changes import changed_places, frame_samples
 from audiobuff_core.inference.restored_recording import RestoredRecording, restore_recording, rows_of, span_of
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.settings import RestoreSettings
@@ -146,7 +145,7 @@ def restore_file(
     started = time.monotonic()
     before = measure(_stretches(recording.stored, recording.sample_rate))
     restored = _restored(recording, restorer, settings, before, on_progress, windows)
-    repairs = _repairs(recording, restored, settings)
+    repairs = _numbered(restored.repairs)
     copied = not restored.is_changed and destination.suffix.lower() == source.suffix.lower() and sample_rate is None
     if extras.delta:
         write_delta(delta_path(destination), recording, restored.stored)
@@ -172,6 +171,7 @@ def restore_file(
         "num_samples": recording.num_samples,
         "detected": sorted({repair["kind"] for repair in repairs}),
         "repairs": repairs,
+        "confidence": restored.confidence,
         "limited_seconds": [[round(edge, 4) for edge in place] for place in restored.limited_seconds],
         "before": before,
         "after": measure(_stretches(restored.stored, recording.sample_rate)),
@@ -232,32 +232,24 @@ def _stretches(stored: Stored, sample_rate: int) -> Iterator[Waveform]:
         yield Waveform(as_floats(stored[:, first : first + step]), sample_rate)
 
 
-def _repairs(recording: Recording, restored: RestoredRecording, settings: RestoreSettings) -> list[dict[str, Any]]:
-    """Treatments, and what came of everything together as kind `network`; numbered from 1 in order of time."""
-    found = list(restored.treatments)
-    if restored.is_changed:
-        step = frame_samples(recording.sample_rate) * 1000
-        pairs = (
-            (recording.floats(first, first + step), as_floats(restored.stored[:, first : first + step]))
-            for first in range(0, recording.num_samples, step)
-        )
-        # How sure the network is, it does not say.
-        found += [
-            {"kind": "network", "confidence": None, **place} for place in changed_places(pairs, recording.sample_rate)
-        ]
-    found.sort(key=lambda one: (one["start_seconds"], one["end_seconds"], one["kind"]))
-    return [{"id": number, **one} for number, one in enumerate(found, start=1)]
+def _numbered(repairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """In order of time, with an `id` from 1 on."""
+    ordered = sorted(repairs, key=lambda one: (one["start_seconds"], one["end_seconds"], one["kind"]))
+    return [{"id": number, **one} for number, one in enumerate(ordered, start=1)]
 
 
 def write_delta(destination: Path, recording: Recording, stored: Stored) -> None:
-    """Input - output as floating-point WAV, wide enough to be exact: restored + removed is the input, to the bit."""
+    """Input - output as floating-point WAV, wide enough to be exact: restored + removed is the input, to the bit.
+
+    Raises:
+        OutputNotWritable: the place is read-only or full; nothing is left there.
+    """
     # 17 bits of difference fit single precision, 25 and 33 double.
-    coding = "FLOAT" if recording.bits in (8, 16) else "DOUBLE"
-    as_wav = replace(recording, format="WAV", subtype=coding, bits=0, is_exact=True)
+    coding, kind = ("FLOAT", np.float32) if recording.bits in (8, 16) else ("DOUBLE", np.float64)
+    num_bytes = recording.stored.size * np.dtype(kind).itemsize
+    container = "WAV" if num_bytes < WAV_LIMIT_BYTES else "RF64"  # a WAV of more than 4 GiB
+    as_wav = replace(recording, format=container, subtype=coding, bits=0, is_exact=True)
     scale = 1.0 if recording.bits == 0 else 1.0 / (1 << (recording.stored.dtype.itemsize * 8 - 1))
-    kind = np.float32 if coding == "FLOAT" else np.float64
-    removed = np.empty(stored.shape, kind)
-    for first in range(0, stored.shape[1], 1 << 20):
-        place = slice(first, first + (1 << 20))
-        removed[:, place] = (recording.stored[:, place].astype(np.float64) - stored[:, place]) * scale
-    write_like(as_wav, destination, removed, tags=False)
+    pairs = zip(blocks_of(recording.stored), blocks_of(stored), strict=True)
+    removed = (((before.astype(np.float64) - after) * scale).astype(kind) for before, after in pairs)
+    write_blocks(as_wav, destination, removed, recording.num_samples)

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from audiobuff_core.audio.peaks import limit_peaks
-from audiobuff_core.audio.recording import Recording, Stored
+from audiobuff_core.audio.recording import BLOCK_SAMPLES, Recording, Stored, as_floats
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.inference.blending import blend, keep_band
+from audiobuff_core.inference.changes import ChangeMeter, FrameEnergies, changed_places
+from audiobuff_core.inference.confidence import ConfidenceMap
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.settings import RestoreSettings
 from audiobuff_core.treatment.chain import treat
@@ -25,15 +27,17 @@ class RestoredRecording:
 
     Attributes:
         stored: samples as its file stores them.
-        treatments: what the exact treatments changed, as JSON values.
+        repairs: what was changed and where, as JSON values: by the exact treatments, and by the network.
         limited_seconds: begin and end of the places that were turned down so that they fit the format.
         is_changed: whether any sample differs.
+        confidence: the map of how sure the network is, as `ConfidenceMap.as_dict`; None where it was not asked.
     """
 
     stored: Stored
-    treatments: list[dict[str, Any]]
+    repairs: list[dict[str, Any]]
     limited_seconds: list[tuple[float, float]]
     is_changed: bool
+    confidence: dict[str, Any] | None = None
 
 
 def restore_recording(
@@ -67,7 +71,8 @@ def restore_recording(
     if np.shares_memory(wet, recording.stored):
         wet = wet.copy()
     treatments = _treat(wet, rate, settings, first / rate)
-    _restore(wet, rate, restorer, settings, on_progress, windows or {})
+    confidence = ConfidenceMap()
+    by_network = _restore(wet, rate, restorer, settings, on_progress, windows or {}, confidence)
 
     def was(start: int, stop: int) -> Samples:
         return recording.floats(first + start, first + stop)
@@ -81,9 +86,11 @@ def restore_recording(
     if not recording.has_headroom:
         limited = limit_peaks(wet, rate, largest=1.0, largest_true=max(1.0, true_peak))
     stored, changed = _as_stored(recording, wet, first)
-    shown = [one for one in treatments if one["end_seconds"] > begin / rate and one["start_seconds"] < end / rate]
+    left = _left_of(by_network, recording, stored, first, last)
+    repairs = [one for one in treatments if one["end_seconds"] > begin / rate and one["start_seconds"] < end / rate]
+    repairs += _network_repairs(left, confidence, rate, first / rate)
     places = [((first + start) / rate, (first + stop) / rate) for start, stop in limited]
-    return RestoredRecording(stored, shown, places, changed)
+    return RestoredRecording(stored, repairs, places, changed, confidence.as_dict(first / rate))
 
 
 def span_of(recording: Recording, settings: RestoreSettings) -> tuple[int, int]:
@@ -151,9 +158,11 @@ def _restore(
     settings: RestoreSettings,
     on_progress: Callable[[float], None],
     windows: dict[str, Any],
-) -> None:
-    """Restore `wet` in place: the stream reads ahead of what it yields."""
+    confidence: ConfidenceMap,
+) -> FrameEnergies:
+    """Restore `wet` in place: the stream reads ahead of what it yields; how much the network changed."""
     done = 0
+    meter = ChangeMeter(len(wet), rate)
     for piece in restorer.stream(
         lambda first, last: wet[:, first:last],
         wet.shape[1],
@@ -167,10 +176,34 @@ def _restore(
         seed=settings.seed,
         strength=settings.strength,
         on_progress=on_progress,
+        confidence=confidence,
         **windows,
     ):
+        meter.add(wet[:, done : done + piece.shape[1]], piece)
         wet[:, done : done + piece.shape[1]] = piece
         done += piece.shape[1]
+    return meter.energies()
+
+
+def _left_of(by_network: FrameEnergies, recording: Recording, stored: Stored, first: int, last: int) -> FrameEnergies:
+    """What the network changed and what of it is in the result, after bands, channels and stretches were put back."""
+    meter = ChangeMeter(recording.channels, recording.sample_rate)
+    for start in range(first, last, BLOCK_SAMPLES):
+        stop = min(last, start + BLOCK_SAMPLES)
+        meter.add(recording.floats(start, stop), as_floats(stored[:, start:stop]))
+    everything = meter.energies()
+    return FrameEnergies(everything.was, np.minimum(everything.change, by_network.change))
+
+
+def _network_repairs(
+    energies: FrameEnergies, confidence: ConfidenceMap, rate: int, start_seconds: float
+) -> list[dict[str, Any]]:
+    places = changed_places(energies, rate, start_seconds)
+    spans = [(one["start_seconds"] - start_seconds, one["end_seconds"] - start_seconds) for one in places]
+    return [
+        {"kind": "network", "confidence": confidence.between(*span), **place}
+        for span, place in zip(spans, places, strict=True)
+    ]
 
 
 def _as_stored(recording: Recording, wet: Samples, first: int) -> tuple[Stored, bool]:
@@ -180,8 +213,8 @@ def _as_stored(recording: Recording, wet: Samples, first: int) -> tuple[Stored, 
     in_place = kind.itemsize <= wet.dtype.itemsize and wet.shape == recording.stored.shape
     stored: Stored = wet.view(kind)[:, : wet.shape[1]] if in_place else recording.stored.copy()
     is_changed = False
-    for start in range(0, wet.shape[1], 1 << 20):
-        stop = min(wet.shape[1], start + (1 << 20))
+    for start in range(0, wet.shape[1], BLOCK_SAMPLES):
+        stop = min(wet.shape[1], start + BLOCK_SAMPLES)
         old, new = recording.stored[:, first + start : first + stop], wet[:, start:stop]
         differs = new != recording.floats(first + start, first + stop)
         made = np.where(differs, recording.to_stored(new), old)

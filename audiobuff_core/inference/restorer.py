@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from typing import Any, TypedDict, Unpack, overload
+from typing import Any, Unpack, overload
 
 import numpy as np
 import torch
@@ -16,11 +16,12 @@ from audiobuff_core.codecs.frames import FrameSequence
 from audiobuff_core.codecs.protocols import Codec, FeatureEncoder
 from audiobuff_core.codecs.registry import load_codec, load_feature_encoder
 from audiobuff_core.data.dataset import Stretch
-from audiobuff_core.errors import InvalidConfig, StoreMismatch
-from audiobuff_core.flow.guidance import Guidance
-from audiobuff_core.flow.solver import SolverMethod
+from audiobuff_core.errors import StoreMismatch
 from audiobuff_core.inference.arrays import Array, as_waveform
+from audiobuff_core.inference.confidence import Bands, bands_of, doubt_of
+from audiobuff_core.inference.guards import leave_intact, without_trifles
 from audiobuff_core.inference.opened import OpenedModel, open_model
+from audiobuff_core.inference.options import Chosen, Options, settled
 from audiobuff_core.inference.sections import Read, Section, joined, noise_at, plan_sections
 from audiobuff_core.inference.trajectory import flow_to_data
 from audiobuff_core.inference.windows import Conditions, WindowedField
@@ -28,52 +29,8 @@ from audiobuff_core.models.precision import Precision
 from audiobuff_core.models.schema import LoadedModel
 
 LEVEL_STRETCH_SAMPLES = 1 << 22
-
-
-class Options(TypedDict, total=False):
-    """What `Restorer.restore` and `Restorer.stream` may be told by keyword; each has a default.
-
-    Attributes:
-        steps: solver steps; None, the default, takes the number the model recommends. 1 is its prediction, more
-            refine it.
-        tau: how much may be invented (noise in the source), 0 to 1; None takes the model's own.
-        cfg: guidance scale of both side streams, neutral at 1.
-        cfg_structure: of the structure stream alone, beyond `cfg`; neutral at 1.
-        cfg_semantic: of the semantic stream alone, beyond `cfg`; neutral at 1.
-        method: euler, midpoint or heun.
-        seed: of the noise, drawn once for the whole track and shared by its channels.
-        strength: 0 to 1: how far to go from the damaged latents to the restored ones.
-        window_frames: latent frames that the network sees at once; None takes those of its training.
-        overlap_frames: that neighbouring windows share, less than `window_frames`; None takes a quarter.
-        on_progress: called now and then with the share that is done, 0 to 1.
-    """
-
-    steps: int | None
-    tau: float | None
-    cfg: float
-    cfg_structure: float
-    cfg_semantic: float
-    method: SolverMethod
-    seed: int
-    strength: float
-    window_frames: int | None
-    overlap_frames: int | None
-    on_progress: Callable[[float], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Chosen:
-    """`Options` with every default settled."""
-
-    steps: int
-    tau: float
-    guidance: Guidance
-    method: SolverMethod
-    seed: int
-    strength: float
-    window_frames: int
-    overlap_frames: int
-    on_progress: Callable[[float], None]
+# A codec of at least this rate hears all that matters: what lies above its band is left as it was, and not cut off.
+WHOLE_BAND_RATE = 32_000
 
 
 class Restorer:
@@ -112,6 +69,7 @@ class Restorer:
                     f"The {stream} encoder here is {encoder.identity.as_dict()}, the model was trained with "
                     f"{loaded.meta['identities'][stream]}: install that one or train anew"
                 )
+        self.bands: Bands = bands_of(self.codec)
         self.identity: dict[str, Any] = {
             "checkpoint_sha256": loaded.content_hash,
             "encoders": loaded.meta["identities"],
@@ -138,7 +96,8 @@ class Restorer:
     def restore(self, audio: Any, sample_rate: int | None = None, **options: Unpack[Options]) -> Any:
         """`audio` as the network hears it undamaged: the same rate, channels and number of samples, kind and shape.
 
-        Nothing of the input is copied into the output, unless `strength` is below 1.
+        Where the network would change less than -40 dB of what is there, the input comes back bit for bit (see
+        `guards`), and so does what lies above the band of the codec.
 
         Args:
             audio: the damaged recording: NumPy or torch, floating point, full scale +-1, shape [samples] or
@@ -178,13 +137,13 @@ class Restorer:
             InvalidAudio: samples that are not finite.
             InvalidConfig: an option out of its range.
         """
-        chosen = self._checked(options)
+        chosen = settled(options, self.meta["inference"])
         sections = plan_sections(num_samples, sample_rate, self.codec)
         gain = _level_gain(read, num_samples)
         yield from joined(self._restored_sections(sections, read, sample_rate, gain, chosen), sample_rate)
 
     def _restored_sections(
-        self, sections: list[Section], read: Read, sample_rate: int, gain: float, chosen: "_Chosen"
+        self, sections: list[Section], read: Read, sample_rate: int, gain: float, chosen: Chosen
     ) -> Iterator[tuple[Section, Samples]]:
         waiting = read(sections[0].first, sections[0].last).copy()
         for index, section in enumerate(sections):
@@ -195,43 +154,12 @@ class Restorer:
             def on_step(step: int, index: int = index) -> None:
                 chosen.on_progress((index + step / chosen.steps) / len(sections))
 
-            wet = self._section(excerpt, gain, section.first_frame, chosen, on_step)
+            wet = self._section(excerpt, gain, section, chosen, on_step)
             chosen.on_progress((index + 1) / len(sections))
             yield section, wet.samples[:, section.keep_first - section.first : section.keep_last - section.first]
 
-    def _checked(self, options: Options) -> "_Chosen":
-        recommended = self.meta["inference"]
-        steps, tau = options.get("steps"), options.get("tau")
-        window, overlap = options.get("window_frames"), options.get("overlap_frames")
-        window = recommended["window_frames"] if window is None else window
-        chosen = _Chosen(
-            steps=recommended["steps"] if steps is None else steps,
-            tau=recommended["tau"] if tau is None else tau,
-            guidance=Guidance(
-                scale=options.get("cfg", 1.0),
-                structure=options.get("cfg_structure", 1.0),
-                semantic=options.get("cfg_semantic", 1.0),
-            ),
-            method=options.get("method", "euler"),
-            seed=options.get("seed", 1337),
-            strength=options.get("strength", 1.0),
-            window_frames=window,
-            overlap_frames=window // 4 if overlap is None else overlap,
-            on_progress=options.get("on_progress", lambda share: None),
-        )
-        if chosen.steps < 1 or not 0 <= chosen.tau <= 1 or not 0 <= chosen.strength <= 1:
-            raise InvalidConfig(
-                f"{chosen.steps} steps, tau {chosen.tau}, strength {chosen.strength}: expected at least 1 step, and "
-                "tau and strength from 0 to 1"
-            )
-        if window < 4 or not 0 <= chosen.overlap_frames < window:
-            raise InvalidConfig(
-                f"Windows of {window} frames, {chosen.overlap_frames} shared: expected at least 4, and fewer shared"
-            )
-        return chosen
-
     def _section(
-        self, waveform: Waveform, gain: float, first_frame: int, chosen: "_Chosen", on_step: Callable[[int], None]
+        self, waveform: Waveform, gain: float, section: Section, chosen: Chosen, on_step: Callable[[int], None]
     ) -> Waveform:
         levelled = waveform.scaled(gain)
         latents = self.codec.encode(levelled)
@@ -245,7 +173,7 @@ class Restorer:
             device=self.device,
         )
         damaged = conditions.damaged
-        noise = noise_at(first_frame, latents.num_frames, latents.dim, chosen.seed).expand_as(damaged)
+        noise = noise_at(section.first_frame, latents.num_frames, latents.dim, chosen.seed).expand_as(damaged)
         x_1 = flow_to_data(
             field,
             self.meta["source"],
@@ -255,9 +183,16 @@ class Restorer:
             method=chosen.method,
             on_step=on_step,
         )
-        mixed = x_1 if chosen.strength == 1 else damaged + chosen.strength * (x_1 - damaged)
-        restored = replace(latents, values=self.standardisers["target"].from_standard(mixed))
-        return self._to_audio(restored, waveform, gain)
+        correction = without_trifles(x_1 - damaged, damaged, self.bands.slices)
+        if chosen.confidence is not None:
+            doubt = doubt_of(field, self.meta["source"], noise, x_1)
+            seconds = latents.times() + section.first / waveform.sample_rate
+            kept = (section.keep_first / waveform.sample_rate, section.keep_last / waveform.sample_rate)
+            chosen.confidence.add(self.bands, seconds, kept, correction, doubt, damaged)
+        restored = self.standardisers["target"].from_standard(damaged + chosen.strength * correction)
+        wet = self._to_audio(replace(latents, values=restored), waveform, gain)
+        leave_intact(wet.samples, waveform.samples, waveform.sample_rate)
+        return wet
 
     def _conditions(self, levelled: Waveform, latents: FrameSequence, tau: float) -> Conditions:
         return Conditions(
@@ -276,11 +211,18 @@ class Restorer:
     def _to_audio(self, latents: FrameSequence, like: Waveform, gain: float) -> Waveform:
         # Rounding up keeps the last samples when the rate comes back down.
         num_samples = -(-like.num_samples * self.codec.sample_rate // like.sample_rate)
-        decoded = resample(self.codec.decode(latents, num_samples), like.sample_rate).samples[:, : like.num_samples]
-        missing = like.num_samples - decoded.shape[1]
-        if missing:
-            decoded = torch.nn.functional.pad(torch.from_numpy(decoded), (0, missing)).numpy()
-        return Waveform(decoded, like.sample_rate).scaled(1 / gain)
+        decoded = _back(self.codec.decode(latents, num_samples), like).scaled(1 / gain)
+        if self.codec.sample_rate == like.sample_rate or self.codec.sample_rate < WHOLE_BAND_RATE:
+            return decoded
+        heard = _back(resample(like, self.codec.sample_rate), like)
+        return Waveform(like.samples + (decoded.samples - heard.samples), like.sample_rate)
+
+
+def _back(waveform: Waveform, like: Waveform) -> Waveform:
+    """`waveform` at the rate and with the number of samples of `like`."""
+    samples = resample(waveform, like.sample_rate).samples[:, : like.num_samples]
+    missing = like.num_samples - samples.shape[1]
+    return Waveform(np.pad(samples, ((0, 0), (0, missing))) if missing else samples, like.sample_rate)
 
 
 def _level_gain(read: Read, num_samples: int) -> float:

@@ -70,7 +70,7 @@ def joined(pieces: Iterator[tuple[Section, Samples]], sample_rate: int) -> Itera
         length = 0 if tail is None else tail.shape[1]
         if tail is not None:
             rise = (np.arange(length, dtype=np.float32) + 0.5) / max(1, length)
-            kept[:, :length] = tail * (1 - rise) + kept[:, :length] * rise
+            kept[:, :length] = tail + rise * (kept[:, :length] - tail)  # exact where both are the same
         overlap = 2 * int(JOIN_SECONDS * sample_rate / 2)
         is_last = section.keep_last == section.last
         end = kept.shape[1] if is_last else kept.shape[1] - overlap

@@ -89,6 +89,7 @@ class WindowedField:
         self.side_streams = [
             (self._cut(conditions.structure, window), self._cut(conditions.semantic, window)) for window in self.windows
         ]
+        self._estimate: tuple[Tensor, Tensor] | None = None
 
     def _cut(self, stream: Stretch, window: Window) -> Stretch:
         begin, end = window.first / self.conditions.frame_rate, window.last / self.conditions.frame_rate
@@ -104,11 +105,13 @@ class WindowedField:
     def estimate(self) -> tuple[Float[Tensor, "channels frames latent"], Float[Tensor, "channels frames latent"]]:
         """Mean and standard deviation of the clean latents, by a network that predicts scales.
 
-        The mean is what the velocity at the damaged latent, t = 0 and tau = 0, points at.
+        The mean is what the velocity at the damaged latent, t = 0 and tau = 0, points at. Asked again, the same.
         """
-        damaged = self.conditions.damaged
-        velocity, log_scale = self._averaged(damaged, torch.zeros(len(damaged)), 0.0, (ALL_SHOWN,))
-        return damaged + velocity, log_scale.exp()
+        if self._estimate is None:
+            damaged = self.conditions.damaged
+            velocity, log_scale = self._averaged(damaged, torch.zeros(len(damaged)), 0.0, (ALL_SHOWN,))
+            self._estimate = (damaged + velocity, log_scale.exp())
+        return self._estimate
 
     @torch.no_grad()
     def _averaged(self, x_t: Tensor, t: Tensor, tau: float, branches: tuple[Hidden, ...]) -> tuple[Tensor, Tensor]:

@@ -168,7 +168,7 @@ def test_no_right_to_write_is_one_line(here, model, capsys):
     assert "Can't write" in capsys.readouterr().err
 
 
-def test_a_full_disk_leaves_nothing_half_written(here, model, capsys):
+def test_a_full_disk_leaves_nothing_half_written(here, changing_model, capsys):
     import resource
     import signal
 
@@ -177,7 +177,7 @@ def test_a_full_disk_leaves_nothing_half_written(here, model, capsys):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        assert restore("in.wav", "-o", "out/out.wav", *model) == 1
+        assert restore("in.wav", "-o", "out/out.wav", "--checkpoint", changing_model) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)

@@ -5,6 +5,7 @@ import torch
 
 from audiobuff_core.data.dataset import Stretch, side_stream
 from audiobuff_core.flow.guidance import ALL_HIDDEN, ALL_SHOWN, Guidance, GuidedField, Hidden
+from audiobuff_core.inference.confidence import doubt_of
 from audiobuff_core.inference.trajectory import flow_to_data
 from audiobuff_core.inference.windows import Conditions, WindowedField
 from audiobuff_core.models.model import ModelConfig, RestorationModel
@@ -118,3 +119,13 @@ def test_tau_turns_the_scale_of_what_is_drawn(model: RestorationModel) -> None:
     assert calls == []  # the estimate is the answer
     assert 0.0 < distance(0.1) < distance(1.0)
     assert calls == [1, 2, 3, 1, 2, 3]
+
+
+def test_doubt_is_the_scale_or_what_it_would_have_said_without_side_streams(model: RestorationModel) -> None:
+    conditions = _conditions(20, tau=0.5)
+    noise, x_1 = torch.randn(CHANNELS, 20, DIM), torch.randn(CHANNELS, 20, DIM)
+    field = _field(model, conditions)
+    assert torch.equal(doubt_of(field, "uncertainty", noise, x_1), field.estimate()[1])
+    x_0 = 0.5 * noise + 0.5 * conditions.damaged
+    hidden = _field(model, conditions)(x_0, torch.zeros(CHANNELS), (ALL_HIDDEN,))
+    assert torch.allclose(doubt_of(field, "damaged", noise, x_1), (x_1 - (x_0 + hidden)).abs(), atol=1e-6)

@@ -1,0 +1,79 @@
+"""Do no harm: what the network hardly changes, it holds to be intact, and then it stays as it was.
+
+A network never answers with exactly nothing. Where its correction is under -40 dB of what is there, it is its way of
+saying "nothing is wrong here", and taking it would only add the network's own error. So small corrections are left out
+twice: of a band of the latents, where the codec has bands, and of all samples of a moment, which then come back bit
+for bit. Both live here, next to the network, and not in the file writer: whoever restores arrays or measures a model
+gets what a user gets.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiobuff_core.audio.waveform import Samples
+
+NEGLIGIBLE_DB = -40.0
+# Below the rounding of 16 bits, whatever the sound around it.
+INAUDIBLE_DB = -96.0
+FRAME_SECONDS = 0.05
+BAND_FRAMES = 5
+
+
+def leave_intact(wet: Samples, damaged: Samples, sample_rate: int) -> None:
+    """Give `wet` [channels, samples], in place, the damaged samples where they differ by less than -40 dB.
+
+    Judged in frames of 50 ms, each channel by itself. Beside a frame that changes, the correction fades over a frame.
+    """
+    length = max(1, min(wet.shape[1], round(FRAME_SECONDS * sample_rate)))
+    for row, was in zip(wet, damaged, strict=True):
+        changes = _changes(row, was, length)
+        if changes.all():
+            continue
+        # Before the first frame, between two frames, after the last one: 1 where either neighbour changes.
+        padded = np.concatenate([changes[:1], changes, changes[-1:]])
+        nodes = (padded[:-1] | padded[1:]).astype(np.float32)
+        ramp = (np.arange(length, dtype=np.float32) + 0.5) / length
+        for frame in np.flatnonzero(~changes):
+            place = slice(frame * length, (frame + 1) * length)
+            left, right = nodes[frame], nodes[frame + 1]
+            if not left and not right:
+                row[place] = was[place]
+            elif left != right:
+                share = (left + (right - left) * ramp)[: len(row[place])]
+                row[place] = was[place] + share * (row[place] - was[place])
+
+
+def _changes(row: Samples, was: Samples, length: int) -> NDArray[np.bool_]:
+    """Of each frame, whether it is changed by more than can be left out."""
+    missing = -len(row) % length
+    frames = [np.pad(part, (0, missing)).reshape(-1, length) for part in (row - was, was)]
+    change, heard = (np.square(part, dtype=np.float64).mean(axis=1) for part in frames)
+    return np.asarray(change > np.maximum(10 ** (INAUDIBLE_DB / 10), 10 ** (NEGLIGIBLE_DB / 10) * heard))
+
+
+def without_trifles(
+    correction: Float[Tensor, "channels frames latent"],
+    damaged: Float[Tensor, "channels frames latent"],
+    bands: Sequence[slice],
+) -> Float[Tensor, "channels frames latent"]:
+    """`correction` of the standardised latents without what is under -40 dB of a band's own energy around it.
+
+    The energies are means over five frames; a band's share goes from nothing at -40 dB to all at -34 dB.
+    """
+    kept = correction.clone()
+    for band in bands:
+        change, heard = (_around(part[..., band].square().sum(dim=-1)) for part in (correction, damaged))
+        ratio_db = 10 * torch.log10(change.clamp(min=1e-20) / heard.clamp(min=1e-20))
+        kept[..., band] *= ((ratio_db - NEGLIGIBLE_DB) / 6).clamp(0, 1)[..., None]
+    return kept
+
+
+def _around(energy: Float[Tensor, "channels frames"]) -> Float[Tensor, "channels frames"]:
+    half = BAND_FRAMES // 2
+    padded = torch.nn.functional.pad(energy[:, None], (half, half))
+    return torch.nn.functional.avg_pool1d(padded, BAND_FRAMES, stride=1)[:, 0]
