@@ -10,6 +10,7 @@ from typing import Any
 
 from audiobuff_core import __version__
 from audiobuff_core.commands import (
+    audit,
     completion,
     degrade,
     doctor,
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--version", action="version", version=f"audiobuff {__version__}")
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     restore.add_parser(commands, _champion)
+    audit.add_parser(commands)
     revert.add_parser(commands)
     _add_demo(commands)
     _add_dev(commands)

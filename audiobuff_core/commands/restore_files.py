@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from audiobuff_core.codecs.file_hash import file_hash
 from audiobuff_core.commands.restore_places import RestorePlace
+from audiobuff_core.commands.restored_picture import draw, picture_path
 from audiobuff_core.errors import AudioBuffError, DataMissing
-from audiobuff_core.files import exists, read_json
+from audiobuff_core.files import read_json
 
 if TYPE_CHECKING:
     from audiobuff_core.inference.restorer import Restorer
@@ -60,7 +61,8 @@ def is_done(place: RestorePlace, task: RestoreFiles) -> bool:
     report, destination = report_path(place.destination), place.destination
     if not (place.source.is_file() and destination.is_file() and report.is_file()):
         return False
-    if (task.delta and not exists(delta_path(destination))) or (task.spectrogram and not exists(_picture(place))):
+    wanted = [delta_path(destination)] * task.delta + [picture_path(destination)] * task.spectrogram
+    if not all(path.is_file() for path in wanted):
         return False
     try:
         told = read_json(report)
@@ -75,6 +77,7 @@ def is_done(place: RestorePlace, task: RestoreFiles) -> bool:
 
 def _restored(place: RestorePlace, task: RestoreFiles) -> str:
     """Restore one recording; a line about it."""
+    from audiobuff_core.audio.recording import read_recording
     from audiobuff_core.inference.restore_file import Extras, check_restorable, read_restorable, restore_file
     from audiobuff_core.progress import share_bar
 
@@ -94,7 +97,8 @@ def _restored(place: RestorePlace, task: RestoreFiles) -> str:
         on_progress=share_bar(place.source.name[:34]),
     )
     if task.spectrogram:
-        _draw(place)
+        before = read_recording(place.source)
+        draw(before, read_recording(place.destination).stored, report["confidence"], place.destination)
     return _in_words(report, place)
 
 
@@ -105,32 +109,3 @@ def _in_words(report: dict[str, Any], place: RestorePlace) -> str:
     told = ", ".join(f"{kind} {count}x" for kind, count in kinds.items())
     limited = f", {len(report['limited_seconds'])} peak(s) held" if report["limited_seconds"] else ""
     return f"{told or 'changed'}{limited}, {report['seconds']:.1f} s, to {place.destination}"
-
-
-def _picture(place: RestorePlace) -> str:
-    return f"{place.destination}.png"
-
-
-def _draw(place: RestorePlace) -> None:
-    """The spectrogram of the first channel before, above that after, on one scale."""
-    import io
-
-    from PIL import Image
-
-    from audiobuff_core.audio.recording import as_floats, read_recording
-    from audiobuff_core.evaluation.figures import loudest_db, spectrogram_png
-    from audiobuff_core.files import write_bytes
-
-    channels = []
-    for path in (place.source, place.destination):
-        recording = read_recording(path)
-        channels.append((as_floats(recording.stored[:1])[0], recording.sample_rate))
-    top_db = loudest_db(*channels[0])
-    pictures = [Image.open(io.BytesIO(spectrogram_png(*one, top_db=top_db))).convert("RGB") for one in channels]
-    width, height = pictures[0].size
-    both = Image.new("RGB", (width, 2 * height + 4), (255, 255, 255))
-    for index, picture in enumerate(pictures):
-        both.paste(picture, (0, index * (height + 4)))
-    buffer = io.BytesIO()
-    both.save(buffer, format="PNG")
-    write_bytes(_picture(place), buffer.getvalue())

@@ -69,9 +69,9 @@ def changed_places(energies: FrameEnergies, sample_rate: int, start_seconds: flo
     """
     frame = max(1, round(FRAME_SECONDS * sample_rate))
     power, was = energies.change / frame, energies.was / frame
-    changed = power > np.maximum(10 ** (INAUDIBLE_DB / 10), was * 10 ** (NEGLIGIBLE_DB / 10))
+    changed = np.asarray(power > np.maximum(10 ** (INAUDIBLE_DB / 10), was * 10 ** (NEGLIGIBLE_DB / 10)))
     places = []
-    for first, last in _stretches(changed.any(axis=0), power.sum(axis=0), sample_rate / frame):
+    for first, last in _stretches(np.asarray(changed.any(axis=0)), power.sum(axis=0), sample_rate / frame):
         rows = np.flatnonzero(changed[:, first:last].any(axis=1))
         size = float(power[rows, first:last].mean(axis=1).max())
         places.append(

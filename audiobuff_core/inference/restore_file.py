@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -143,7 +143,7 @@ def restore_file(
     rows_of(recording, settings)
     require_writable(destination)
     started = time.monotonic()
-    before = measure(_stretches(recording.stored, recording.sample_rate))
+    before = measured(recording.stored, recording.sample_rate)
     restored = _restored(recording, restorer, settings, before, on_progress, windows)
     repairs = _numbered(restored.repairs)
     copied = not restored.is_changed and destination.suffix.lower() == source.suffix.lower() and sample_rate is None
@@ -160,9 +160,9 @@ def restore_file(
         "schema": SCHEMA,
         "audiobuff": __version__,
         "key": restoration_key(input_sha256, restorer.identity, settings, destination.suffix, extras),
-        "input": str(input_path),
+        "input": str(source.absolute()),
         "input_sha256": input_sha256,
-        "output": str(output_path),
+        "output": str(destination.absolute()),
         "output_sha256": file_hash(destination),
         "format": {"container": recording.format or source.suffix[1:], "coding": recording.subtype},
         "bits": recording.bits or None,
@@ -174,7 +174,7 @@ def restore_file(
         "confidence": restored.confidence,
         "limited_seconds": [[round(edge, 4) for edge in place] for place in restored.limited_seconds],
         "before": before,
-        "after": measure(_stretches(restored.stored, recording.sample_rate)),
+        "after": measured(restored.stored, recording.sample_rate),
         "copied": copied,
         "delta": str(delta_path(destination)) if extras.delta else None,
         "settings": settings.as_dict(),
@@ -226,10 +226,10 @@ def _for_output(recording: Recording, destination: Path, sample_rate: int | None
     return replace(made, stored=made.to_stored(recording.floats()))
 
 
-def _stretches(stored: Stored, sample_rate: int) -> Iterator[Waveform]:
-    step = STRETCH_SECONDS * sample_rate
-    for first in range(0, stored.shape[1], step):
-        yield Waveform(as_floats(stored[:, first : first + step]), sample_rate)
+def measured(stored: Stored, sample_rate: int) -> dict[str, Any]:
+    """Facts of a recording as its file stores it, see `measure`."""
+    stretches = blocks_of(stored, STRETCH_SECONDS * sample_rate)
+    return measure(Waveform(as_floats(one), sample_rate) for one in stretches)
 
 
 def _numbered(repairs: list[dict[str, Any]]) -> list[dict[str, Any]]:

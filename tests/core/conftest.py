@@ -6,7 +6,7 @@ import torch
 from audiobuff_core.codecs.registry import EncoderChoice, load_codec, load_feature_encoder
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.models.model import ModelConfig, RestorationModel, Standardiser
-from audiobuff_core.models.schema import write_export
+from audiobuff_core.models.schema import load_model, write_export
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +40,14 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def restorer(export: Path) -> Restorer:
     return Restorer.load(str(export))
+
+
+@pytest.fixture(scope="session")
+def changing_model(export, tmp_path_factory):
+    """A network that changes what it hears."""
+    loaded = load_model(str(export))
+    bias = loaded.model.vfn.head.fields.bias
+    bias.data += 0.03 * torch.randn(bias.shape, generator=torch.Generator().manual_seed(3))
+    folder = str(tmp_path_factory.mktemp("changing"))
+    write_export(folder, loaded.model.state_dict(), loaded.model.config, loaded.standardisers, loaded.meta)
+    return folder

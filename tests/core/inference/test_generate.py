@@ -38,6 +38,9 @@ class BlockCodec:
     def decode(self, frames: FrameSequence, num_samples: int) -> Waveform:
         return Waveform(frames.values.flatten(1)[:, :num_samples].numpy(), RATE)
 
+    def dims_below(self, hz: float) -> None:
+        return None
+
 
 class Twenties:
     """A semantic stream 20 wide, at 10 frames a second."""
