@@ -91,7 +91,9 @@ def degraded(context: dg.AssetExecutionContext, storage: Storage) -> dg.Material
 
     **One partition** is a shard. Held-out tracks are not in it: only evaluation damages those.
 
-    **Bytes**: `audio/degraded/<shard>/<track>.v<k>.wav` (32-bit float: nothing clips twice) and `manifest.json`.
+    **Bytes**: `audio/degraded/<shard>/<track>.v<k>.wav` (32-bit float: nothing clips twice), beside it `.treated.wav`
+    where the exact treatments found something (the network learns from what they leave, as it hears it in
+    restoration), and `manifest.json`.
 
     **Guarded by** `aligned_with_pristine` (blocks) and `damage_within_spec`.
     """

@@ -18,7 +18,8 @@ from audiobuff_core.seeding import digest
 
 # Raise it when the same audio and options would give another row or another sound: ranges, recipes, faults.
 # 2: rooms by pyroomacoustics, with the RT60 of their row; coloured noise drawn as a spectrum; arithmetic in 32 bits.
-CODE_VERSION = "2"
+# 3: the network hears damaged audio after the exact treatments, as it does in restoration.
+CODE_VERSION = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +40,19 @@ class DegradedItem:
         track_id: whose.
         variant: 0, 1, ...
         path: of the damaged audio, 32-bit float WAV.
+        heard_path: of what the network hears: the damaged audio after the exact treatments; `path` if they left it.
         clean_path: of the pristine audio, at the level that the row wants, with the same rate and samples.
         row: what was done to it.
         split: `train` or `validation`.
         num_samples: of both.
-        gain: `level_gain` of the damaged audio, for both.
+        gain: `level_gain` of what the network hears, for both.
         trained_below_hz: what lies above is missing from the clean audio, too, and must not be learned; None: nothing.
     """
 
     track_id: str
     variant: int
     path: str
+    heard_path: str
     clean_path: str
     row: PlanRow
     split: Split
@@ -130,7 +133,7 @@ def degrade_shard(root: str, shard: str) -> DegradedShard:
     wanted = {
         name: digest(CODE_VERSION, row.as_dict(), tracks[row.track_id].trained_below_hz)
         for row in planned.rows
-        for name in _names(row)
+        for name in (*_names(row), _treated_name(row))
     }
     inputs = digest(CODE_VERSION, shard, wanted)
     manifest = folder.sealed(inputs)
@@ -162,6 +165,10 @@ def _target_name(row: PlanRow) -> str:
     return f"{row.track_id}.v{row.variant}.target.wav"
 
 
+def _treated_name(row: PlanRow) -> str:
+    return f"{row.track_id}.v{row.variant}.treated.wav"
+
+
 def _names(row: PlanRow) -> tuple[str, ...]:
     """The files of a row: the clean audio needs one of its own where its level goes with the damage."""
     from audiobuff_core.degradation.render import target_gain
@@ -170,10 +177,11 @@ def _names(row: PlanRow) -> tuple[str, ...]:
 
 
 def _degrade(folder: StepFolder, clean: PristineTrack, rows: list[PlanRow], wanted: dict[str, str]) -> None:
-    """Render the rows of one track that are not there yet."""
+    """Render the rows of one track that are not there yet, and treat them."""
     from audiobuff_core.degradation.render import render, render_target
+    from audiobuff_core.treatment.chain import treat
 
-    missing = [row for row in rows if any(name not in folder.items for name in _names(row))]
+    missing = [row for row in rows if not _is_finished(folder, row)]
     if not missing:
         return
     waveform = read_audio(clean.path)
@@ -182,23 +190,34 @@ def _degrade(folder: StepFolder, clean: PristineTrack, rows: list[PlanRow], want
         if _target_name(row) in wanted:
             write_audio(join(folder.path, _target_name(row)), render_target(row, waveform))
             folder.finish(_target_name(row), {"key": wanted[_target_name(row)]})
+        treated = treat(damaged)
+        heard = _treated_name(row) if treated.repairs else _name(row)
+        if treated.repairs:
+            write_audio(join(folder.path, heard), treated.waveform)
+            folder.finish(heard, {"key": wanted[heard]})
         write_audio(join(folder.path, _name(row)), damaged)
         item = {
             "key": wanted[_name(row)],
             "clean": clean.path.rsplit("/", 1)[-1],
+            "heard": heard,
             "row": row.as_dict(),
             "split": clean.split,
             "num_samples": damaged.num_samples,
-            "gain": level_gain(damaged),
+            "gain": level_gain(treated.waveform),
             "trained_below_hz": clean.trained_below_hz,
         }
         folder.finish(_name(row), item)
 
 
+def _is_finished(folder: StepFolder, row: PlanRow) -> bool:
+    item = folder.items.get(_name(row))
+    return item is not None and all(name in folder.items for name in (*_names(row), item["heard"]))
+
+
 def _shard_of(root: str, path: str, manifest: dict[str, Any]) -> DegradedShard:
     items = []
     for name, item in sorted(manifest["items"].items()):
-        if "row" not in item:  # a target, which its damaged one names
+        if "row" not in item:  # a target or a treated one, which stand beside their damaged one
             continue
         row = PlanRow.from_dict(item["row"])
         clean_path = join(root, "audio", "pristine", manifest["shard"], item["clean"])
@@ -209,6 +228,7 @@ def _shard_of(root: str, path: str, manifest: dict[str, Any]) -> DegradedShard:
                 track_id=row.track_id,
                 variant=row.variant,
                 path=join(path, name),
+                heard_path=join(path, item["heard"]),
                 clean_path=clean_path,
                 row=row,
                 split=item["split"],

@@ -36,8 +36,9 @@ def extract_shard(root: str, shard: str, stream: Stream, *, encoders: EncoderCho
 
     A run that was killed goes on after the last recording that it finished.
 
-    `target` has the clean and the damaged audio of each item, the side streams the damaged one, all times the item's
-    gain. The place is `latents/<stream>/<encoder key>/<content key>`, so other inputs or encoders never overwrite.
+    `target` has the clean audio of each item and what the network hears of the damaged one, the side streams the
+    latter alone, all times the item's gain. The place is `latents/<stream>/<encoder key>/<content key>`, so other
+    inputs or encoders never overwrite.
 
     Raises:
         DataMissing: the shard has no degraded audio.
@@ -121,7 +122,7 @@ def _names(item: DegradedItem, stream: Stream) -> list[str]:
 def _records(item: DegradedItem, stream: Stream, encoder: "Codec | FeatureEncoder") -> Iterator[LatentRecord]:
     from audiobuff_core.codecs.level import encode_like
 
-    damaged = encoder.encode(read_audio(item.path).scaled(item.gain))
+    damaged = encoder.encode(read_audio(item.heard_path).scaled(item.gain))
     yield LatentRecord(damaged_record(item.track_id, item.variant), damaged, encoder.to_stored(damaged.values))
     if stream == "target":
         codec: Codec = encoder  # type: ignore[assignment]  # of this stream it is one

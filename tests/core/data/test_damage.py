@@ -12,6 +12,8 @@ from audiobuff_core.data.ingest import ingest_shard, load_pristine
 from audiobuff_core.data.library import register_shards
 from audiobuff_core.degradation import render as rendering
 from audiobuff_core.errors import DataMissing, InvalidConfig
+from audiobuff_core.treatment import chain
+from audiobuff_core.treatment.protocols import Repair, Treated
 
 NUM_TRACKS = 12
 
@@ -71,6 +73,38 @@ def test_damage_matches_its_rows_and_its_clean_audio(root, shard):
         assert item.num_samples == clean.num_samples == damaged.num_samples
         assert item.gain == pytest.approx(level_gain(damaged))
         assert item.split == split[item.track_id] != "held_out"
+
+
+@pytest.fixture
+def halved(monkeypatch):
+    """Stands for the treatments: halves every recording whose first sample is above 0, and leaves the others."""
+
+    def treat(waveform):
+        repair = Repair("halved", 0.0, waveform.duration_seconds, (0,), -10.0, 1.0)
+        return Treated(waveform.scaled(0.5), (repair,)) if waveform.samples[0, 0] > 0 else Treated(waveform)
+
+    monkeypatch.setattr(chain, "treat", treat)
+    return treat
+
+
+def test_the_network_hears_damaged_audio_after_the_treatments(root, shard, halved):
+    plan_shard(root, shard)
+    made = degrade_shard(root, shard)
+    treated = [item for item in made.items if item.heard_path != item.path]
+    assert 0 < len(treated) < len(made.items)
+    for item in made.items:
+        expected = halved(read_audio(item.path)).waveform
+        np.testing.assert_array_equal(read_audio(item.heard_path).samples, expected.samples)
+        assert item.gain == pytest.approx(level_gain(expected))
+
+
+def test_a_lost_treated_file_is_made_again(root, shard, halved, tmp_path):
+    plan_shard(root, shard)
+    first = degrade_shard(root, shard)
+    lost = min(tmp_path.glob("root/audio/degraded/*/*.treated.wav"))
+    lost.unlink()
+    assert degrade_shard(root, shard) == first
+    assert lost.is_file()
 
 
 def test_options_change_rows_and_digests(root, shard):

@@ -146,7 +146,7 @@ def test_stereo_and_other_rates(tmp_path, monkeypatch):
         samples = 0.1 * generator.standard_normal((2, 9_001))
         paths.append(str(tmp_path / f"{name}.wav"))
         write_audio(paths[-1], Waveform(samples.astype(np.float32), 32_000))
-    item = DegradedItem("a", 0, paths[1], paths[0], None, "train", 9_001, 2.0)  # type: ignore[arg-type]
+    item = DegradedItem("a", 0, paths[1], paths[1], paths[0], None, "train", 9_001, 2.0)  # type: ignore[arg-type]
     monkeypatch.setattr(extraction, "load_degraded", lambda *_: DegradedShard("s", "d", "p", (item,)))
     group = extract_shard(str(tmp_path), "s", "target", encoders=BUILTIN)
     codec = load_codec("builtin")
