@@ -29,6 +29,9 @@ class BackboneConfig:
         hidden_dim: inner width of the gated MLP.
         kernel_frames: reach of the convolutions, odd.
         predicts_scale: whether it also says how sure it is of every coefficient.
+        magnitude_input: whether it is shown `log_magnitude` of the damaged latent too; for latents of frequencies.
+        shared_modulation: whether all blocks share one modulation, which halves a small network.
+        fusion_every: the side streams are fused in every so many-th block.
     """
 
     latent_dim: int
@@ -38,6 +41,9 @@ class BackboneConfig:
     hidden_dim: int = 2816
     kernel_frames: int = 5
     predicts_scale: bool = False
+    magnitude_input: bool = False
+    shared_modulation: bool = False
+    fusion_every: int = 1
 
 
 class Prediction(NamedTuple):
@@ -63,6 +69,20 @@ tenfold (bass below a high-pass) needs fields of that size soon, which this give
 
 LOG_SCALE_LIMIT = 5.0
 """Largest magnitude of `log_scale`: standardised coefficients deviate by 0.007 to 148."""
+
+
+MAGNITUDE_FLOOR = 1e-4
+
+
+def log_magnitude(latents: Float[Tensor, "batch frames latent"]) -> Float[Tensor, "batch frames latent"]:
+    """How loud every coefficient's neighbourhood is, about -2 to 2, whatever the phase of what sounds there.
+
+    The pseudo-spectrum of an MDCT, `X_k^2 + (X_{k+1} - X_{k-1})^2` (Daudet & Sandler 2004, "MDCT analysis of
+    sinusoids"), as a logarithm. A narrow linear layer can't find it: signs of coefficients look like chance.
+    """
+    padded = nn.functional.pad(latents.float(), (1, 1))
+    power = latents.float().square() + (padded[..., 2:] - padded[..., :-2]).square()
+    return (power + MAGNITUDE_FLOOR).log() * 0.3 + 0.6
 
 
 class GatedHead(nn.Module):
@@ -95,6 +115,19 @@ class GatedHead(nn.Module):
         return Prediction(velocity, log_scale)
 
 
+class _SharedModulation(nn.Module):
+    """From the step's embedding to the modulations that all blocks share, [batch, 9 d_model]; zero at the start."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(d_model, 9 * d_model)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, embedding: Float[Tensor, "batch d_model"]) -> Float[Tensor, "batch modulations"]:
+        return self.linear(nn.functional.silu(embedding))  # type: ignore[no-any-return]
+
+
 class Backbone(nn.Module):
     """DiT (Peebles & Xie 2023): blocks on the target's frames, fused with the side streams, and the gated head.
 
@@ -110,9 +143,19 @@ class Backbone(nn.Module):
         self.head_dim = config.d_model // config.n_heads
         kernel = config.kernel_frames
         self.embed_step = StepEmbedding(config.d_model)
-        self.proj_in = nn.Conv1d(2 * config.latent_dim, config.d_model, kernel_size=3, padding=1)
+        num_inputs = 3 if config.magnitude_input else 2
+        self.proj_in = nn.Conv1d(num_inputs * config.latent_dim, config.d_model, kernel_size=3, padding=1)
+        self.modulation = _SharedModulation(config.d_model) if config.shared_modulation else nn.Identity()
         self.blocks = nn.ModuleList(
-            DiTBlock(config.d_model, config.n_heads, config.hidden_dim, kernel) for _ in range(config.depth)
+            DiTBlock(
+                config.d_model,
+                config.n_heads,
+                config.hidden_dim,
+                kernel,
+                fuses=index % config.fusion_every == 0,
+                shared_modulation=config.shared_modulation,
+            )
+            for index in range(config.depth)
         )
         self.norm_out = nn.LayerNorm(config.d_model, elementwise_affine=False)
         self.modulation_out = Modulation(config.d_model, num_sublayers=1)
@@ -132,10 +175,12 @@ class Backbone(nn.Module):
         """Velocity and scale at `x_t`; `times` are the frames' moments in seconds."""
         embedding = self.embed_step(t, tau)
         angles = rotary_angles(times, self.head_dim)
-        both = torch.cat([x_t, damaged], dim=-1) * valid[..., None]
-        stream = self.proj_in(both.transpose(1, 2)).transpose(1, 2)
+        inputs = [x_t, damaged, log_magnitude(damaged)] if self.config.magnitude_input else [x_t, damaged]
+        shown = torch.cat(inputs, dim=-1) * valid[..., None]
+        stream = self.proj_in(shown.transpose(1, 2)).transpose(1, 2)
+        step = self.modulation(embedding)
         for block in self.blocks:
-            stream = self._through(block, stream, embedding, angles, valid, structure, semantic)
+            stream = self._through(block, stream, step, angles, valid, structure, semantic)
         (last,) = self.modulation_out(embedding)
         return self.head(modulate(self.norm_out(stream), last), x_t, damaged)  # type: ignore[no-any-return]
 

@@ -39,6 +39,9 @@ class ModelConfig:
     hidden_dim: int = 2816
     kernel_frames: int = 5
     predicts_scale: bool = False
+    magnitude_input: bool = False
+    shared_modulation: bool = False
+    fusion_every: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """The fields, for a checkpoint."""
@@ -76,6 +79,9 @@ class RestorationModel(nn.Module):
                 hidden_dim=config.hidden_dim,
                 kernel_frames=config.kernel_frames,
                 predicts_scale=config.predicts_scale,
+                magnitude_input=config.magnitude_input,
+                shared_modulation=config.shared_modulation,
+                fusion_every=config.fusion_every,
             )
         )
         head_dim = config.d_model // config.n_heads

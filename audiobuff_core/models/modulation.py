@@ -33,6 +33,25 @@ class Modulation(nn.Module):
         return [ModulationOut(*parts[3 * index : 3 * index + 3]) for index in range(self.num_sublayers)]
 
 
+class OffsetModulation(nn.Module):
+    """Modulations that all blocks share, plus a table of the block's own.
+
+    AdaLN-single (Chen et al. 2023, "PixArt-alpha"). Saves the largest matrix of every block,
+    9 d_model^2 numbers of 27.
+    """
+
+    def __init__(self, d_model: int, num_sublayers: int) -> None:
+        """Make the table, zero-initialised."""
+        super().__init__()
+        self.num_sublayers = num_sublayers
+        self.table = nn.Parameter(torch.zeros(3 * num_sublayers * d_model))
+
+    def forward(self, shared: Float[Tensor, "batch modulations"]) -> list[ModulationOut]:
+        """One `ModulationOut` a sub-layer; `shared` is 3 `num_sublayers` d_model wide."""
+        parts = (shared + self.table)[:, None].chunk(3 * self.num_sublayers, dim=-1)
+        return [ModulationOut(*parts[3 * index : 3 * index + 3]) for index in range(self.num_sublayers)]
+
+
 def modulate(
     normalised: Float[Tensor, "batch frames d_model"], modulation: ModulationOut
 ) -> Float[Tensor, "batch frames d_model"]:

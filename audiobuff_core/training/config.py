@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.seeding import digest
 
-Profile = Literal["smoke", "poc", "full", "demo", "test"]
+Profile = Literal["smoke", "poc", "full", "demo", "builtin", "test"]
 PROFILE_NAMES: tuple[str, ...] = get_args(Profile)
 CODE_VERSION = "2"
 
@@ -34,6 +34,9 @@ class TrainingConfig:
         depth: blocks.
         hidden_dim: inner width of the gated MLP.
         kernel_frames: reach of the convolutions, odd.
+        magnitude_input: show the network the loudness around every coefficient too; for codecs of frequencies.
+        shared_modulation: one modulation for all blocks: a small network of half the size.
+        fusion_every: fuse the side streams in every so many-th block.
         p_uncond: probability that both side streams are replaced by their nulls.
         p_drop_stream: probability that one alone is.
         source: where the flow starts: `noise`, `damaged` or `uncertainty` (see `flow.source`); another than the
@@ -78,6 +81,9 @@ class TrainingConfig:
     depth: int = 12
     hidden_dim: int = 2816
     kernel_frames: int = 5
+    magnitude_input: bool = False
+    shared_modulation: bool = False
+    fusion_every: int = 1
     p_uncond: float = 0.15
     p_drop_stream: float = 0.1
     source: str = "damaged"
@@ -141,9 +147,9 @@ class TrainingConfig:
 _LEAST: dict[str, float] = {
     "epochs": 1, "max_steps": 1, "batch_size": 1, "grad_accum_steps": 1, "num_workers": 0, "segment_frames": 2,
     "lr": 0.0, "weight_decay": 0.0, "warmup_steps": 0, "clip_norm": 1e-9, "d_model": 4, "n_heads": 1, "depth": 1,
-    "hidden_dim": 1, "kernel_frames": 1, "log_interval": 1, "save_every_epochs": 1, "checkpoint_seconds": 0.0,
-    "max_bad_steps": 1, "inference_steps": 1, "ratio_weight": 0.0, "scale_weight": 0.0, "ratio_floor": 1e-9,
-    "keep_every": 0, "patience": 0,
+    "hidden_dim": 1, "kernel_frames": 1, "fusion_every": 1, "log_interval": 1, "save_every_epochs": 1,
+    "checkpoint_seconds": 0.0, "max_bad_steps": 1, "inference_steps": 1, "ratio_weight": 0.0,
+    "scale_weight": 0.0, "ratio_floor": 1e-9, "keep_every": 0, "patience": 0,
 }  # fmt: skip
 _CHOICES = {
     "precision": ("auto", "bf16", "fp16", "fp32"),
@@ -174,6 +180,13 @@ PROFILES: dict[str, TrainingConfig] = {
         epochs=1000, max_steps=140, batch_size=16, lr=1e-3, weight_decay=0.01, d_model=256, n_heads=4, depth=4,
         hidden_dim=512, ratio_weight=0.3, checkpoint_seconds=30.0, log_interval=5, save_every_epochs=4,
         **(_SMALL | {"num_workers": 1}),
+    ),
+    # The model in the box: an evening on two cores, at most 16 MB in half precision.
+    "builtin": TrainingConfig(
+        epochs=1000, max_steps=6000, batch_size=8, grad_accum_steps=1, num_workers=1, lr=1e-3, weight_decay=0.01,
+        warmup_steps=100, ema_decay=0.999, d_model=256, n_heads=4, depth=6, hidden_dim=512, magnitude_input=True,
+        shared_modulation=True, fusion_every=3, source="uncertainty", tau_max=1.0, p_tau=1.0, start_share=0.8,
+        ratio_weight=0.1, ratio_floor=1e-4, inference_steps=8, log_interval=10, save_every_epochs=1,
     ),
     # Seconds: for the tests.
     "test": TrainingConfig(

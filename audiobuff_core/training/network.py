@@ -45,6 +45,9 @@ def make_network(config: TrainingConfig, dims: dict[str, int]) -> Network:
             hidden_dim=config.hidden_dim,
             kernel_frames=config.kernel_frames,
             predicts_scale=config.source == "uncertainty",
+            magnitude_input=config.magnitude_input,
+            shared_modulation=config.shared_modulation,
+            fusion_every=config.fusion_every,
         )
     )
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from audiobuff_core.data.dataset import Batch
@@ -93,13 +93,17 @@ def _sources(
     """`x_0` of every item; for `uncertainty` drawn around what `model` itself estimates at this moment."""
     if config.source != "uncertainty":
         return make_source(config.source, batch.damaged, draws.noise, draws.tau)  # type: ignore[arg-type]
-    start = torch.zeros_like(draws.t)
-    with torch.no_grad():
-        velocity, log_scale = _predict(model, batch, draws, batch.damaged, start, start)
-        if log_scale is None:
-            raise InvalidConfig("Source uncertainty needs a network that predicts scales: this one does not")
-        x_0 = uncertain_source(batch.damaged + velocity, log_scale.exp(), draws.noise, draws.tau)
-    return torch.where(_estimates(draws)[:, None, None], batch.damaged, x_0)
+    x_0 = batch.damaged.clone()
+    flowing = (~_estimates(draws)).nonzero()[:, 0]
+    if len(flowing):  # only they need to be estimated first
+        part, drawn = chosen(batch, flowing), chosen_draws(draws, flowing)
+        start = torch.zeros_like(drawn.t)
+        with torch.no_grad():
+            velocity, log_scale = _predict(model, part, drawn, part.damaged, start, start)
+            if log_scale is None:
+                raise InvalidConfig("Source uncertainty needs a network that predicts scales: this one does not")
+            x_0[flowing] = uncertain_source(part.damaged + velocity, log_scale.exp(), drawn.noise, drawn.tau)
+    return x_0
 
 
 def _predict(model: nn.Module, batch: Batch, draws: Draws, x_t: Tensor, t: Tensor, tau: Tensor) -> Prediction:
@@ -114,6 +118,28 @@ def _predict(model: nn.Module, batch: Batch, draws: Draws, x_t: Tensor, t: Tenso
         with_drops(batch.semantic, draws.drop[:, 1]),
     )
     return prediction
+
+
+def chosen(batch: Batch, items: Int[Tensor, "items"]) -> Batch:
+    """The `items` (indices) of `batch`."""
+
+    def of(stream: SideStream) -> SideStream:
+        return SideStream(stream.values[items], stream.times[items], stream.valid[items], stream.dropped[items])
+
+    return Batch(
+        clean=batch.clean[items],
+        damaged=batch.damaged[items],
+        times=batch.times[items],
+        valid=batch.valid[items],
+        structure=of(batch.structure),
+        semantic=of(batch.semantic),
+        trained=None if batch.trained is None else batch.trained[items],
+    )
+
+
+def chosen_draws(draws: Draws, items: Int[Tensor, "items"]) -> Draws:
+    """The draws of the `items` (indices)."""
+    return Draws(draws.noise[items], draws.t[items], draws.tau[items], draws.drop[items])
 
 
 def moved(batch: Batch, device: torch.device) -> Batch:

@@ -12,7 +12,10 @@ from audiobuff_core.models.model import Standardiser, Standardisers
 from audiobuff_core.models.stored import State, StoredWeights
 from audiobuff_core.training.network import Network
 
-_SIZES = ("d_model", "n_heads", "depth", "hidden_dim", "kernel_frames")
+_SIZES = (
+    "d_model", "n_heads", "depth", "hidden_dim", "kernel_frames",
+    "magnitude_input", "shared_modulation", "fusion_every",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
