@@ -11,6 +11,7 @@ from typing import Any
 from audiobuff_core import __version__
 from audiobuff_core.commands import (
     audit,
+    baselines,
     completion,
     degrade,
     doctor,
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     _add_dev(commands)
     for command in (
         degrade,
+        baselines,
         prepare,
         train,
         inspect_checkpoint,

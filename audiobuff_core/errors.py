@@ -41,6 +41,10 @@ class EncoderUnavailable(AudioBuffError, LookupError):
     """An encoder that is unknown, or whose package or weights are missing."""
 
 
+class PeerUnavailable(AudioBuffError, LookupError):
+    """A restorer of others that is unknown, or whose package is missing."""
+
+
 class StoreNotSealed(AudioBuffError, RuntimeError):
     """A latent group that was never finished."""
 

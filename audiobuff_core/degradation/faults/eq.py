@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import sosfilt
+from scipy.signal import sosfilt, sosfreqz
 
 from audiobuff_core.degradation.align import aligned
 from audiobuff_core.degradation.ranges import Parameters
@@ -49,6 +49,16 @@ def response_db(hertz: Samples, parameters: Parameters) -> Samples:
     curve = np.array(DEVICES[str(parameters["device"])])
     levels = np.interp(octaves, np.log2(curve[:, 0] / CENTER_HZ), curve[:, 1])
     return np.asarray(float(parameters["amount"]) * levels)
+
+
+def equaliser_response(hertz: Samples, sample_rate: int, parameters: Parameters) -> NDArray[np.complex128]:
+    """The complex response of any mode at frequencies in Hz, but for the delay that is taken off."""
+    if parameters["mode"] in ("tilt", "device"):
+        return np.asarray(10.0 ** (response_db(hertz, parameters) / 20.0), dtype=np.complex128)
+    sections = _sections(sample_rate, parameters)
+    if not sections:
+        return np.ones(len(hertz), dtype=np.complex128)
+    return np.asarray(sosfreqz(np.array(sections), worN=hertz, fs=sample_rate)[1], dtype=np.complex128)
 
 
 def _zero_phase(samples: Samples, sample_rate: int, parameters: Parameters) -> Samples:

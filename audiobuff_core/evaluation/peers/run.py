@@ -1,0 +1,158 @@
+"""Peers over a folder of damaged recordings: a folder of restored ones each, and how fast they were."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from audiobuff_core.audio.read import read_audio
+from audiobuff_core.audio.same_format import write_in_format_of
+from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.audio.write import write_audio
+from audiobuff_core.data.seen import look_through
+from audiobuff_core.degradation.plan import PlanRow
+from audiobuff_core.errors import AudioBuffError, AudioNotFound, DataMissing, InvalidAudio, InvalidConfig
+from audiobuff_core.evaluation.peers.catalogue import PEERS
+from audiobuff_core.evaluation.peers.peer import Case, Outcome, Peer, Restore
+from audiobuff_core.files import read_json, require_writable, write_json
+from audiobuff_core.progress import track
+
+REPORT = "baselines.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRun:
+    """What one peer did.
+
+    Attributes:
+        folder: of its recordings, named as the damaged ones.
+        licence: of the peer.
+        packages: with the versions that ran.
+        num_done: recordings that it restored.
+        audio_seconds: of them together.
+        wall_seconds: that it took, without reading, writing and getting ready.
+        real_time_factor: seconds of audio a second.
+        refused: recording to why it was not restored.
+        tools: recording to the tools that were chosen; of the operator only.
+    """
+
+    folder: str
+    licence: str
+    packages: Mapping[str, str]
+    num_done: int
+    audio_seconds: float
+    wall_seconds: float
+    real_time_factor: float
+    refused: Mapping[str, str]
+    tools: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRuns:
+    """All peers: those that ran, and why the others did not."""
+
+    runs: Mapping[str, PeerRun]
+    gaps: Mapping[str, str]
+
+
+def run_peers(degraded: Path, out: Path, *, names: Sequence[str], clean: Path | None = None) -> PeerRuns:
+    """Restore all of `degraded` by each of `names` into `out`/<name>, and write `out`/baselines.json.
+
+    Recordings keep their names and formats; WAV becomes 32-bit float, which holds what exceeds full scale. The rows
+    of damage are read from the `.json` that `audiobuff degrade` writes beside its outputs.
+
+    Args:
+        degraded: folder of damaged recordings.
+        out: folder for the results.
+        names: peers.
+        clean: folder with the clean recordings under the same names, by which the operator chooses among its tools.
+
+    Raises:
+        InvalidConfig: a name is no peer's, or a folder would be written into itself.
+        AudioNotFound: no recording lies in `degraded`.
+        OutputNotWritable: `out` is no place for files.
+    """
+    unknown = sorted(set(names) - set(PEERS))
+    if unknown or not names:
+        raise InvalidConfig(f"Peer {', '.join(unknown) or 'none'}: expected any of {', '.join(PEERS)}")
+    if out.resolve() in (degraded.resolve(), clean.resolve() if clean else None):
+        raise InvalidConfig(f"Output {out} is an input folder: name another")
+    paths = _recordings(degraded, out)
+    require_writable(out / REPORT)
+    runs: dict[str, PeerRun] = {}
+    gaps: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        try:
+            packages, restore = PEERS[name].versions(), PEERS[name].load()
+        except AudioBuffError as error:
+            gaps[name] = str(error)
+            continue
+        runs[name] = _run(PEERS[name], restore, packages, paths, degraded, out, clean)
+    result = PeerRuns(runs, gaps)
+    write_json(out / REPORT, {"degraded": str(degraded), "num_recordings": len(paths), **asdict(result)})
+    return result
+
+
+def _recordings(degraded: Path, out: Path) -> list[Path]:
+    top, inside = degraded.resolve(), out.resolve()
+    found = [Path(path) for path in look_through(str(degraded), inboxes=True)[0]]
+    paths = [path for path in found if top not in inside.parents or inside not in path.parents]
+    if not paths:
+        raise AudioNotFound(f"No recordings below {degraded}: expected files such as .wav or .flac; check the path")
+    return [path.relative_to(top) for path in paths]
+
+
+def _run(
+    peer: Peer, restore: Restore, packages: dict[str, str], paths: list[Path], degraded: Path, out: Path,
+    clean: Path | None,
+) -> PeerRun:  # fmt: skip
+    audio_seconds = wall_seconds = 0.0
+    refused: dict[str, str] = {}
+    tools: dict[str, Sequence[str]] = {}
+    for path in track(paths, f"Restoring by {peer.name}"):
+        try:
+            case = _case(degraded / path, clean / path if clean else None)
+            started = time.perf_counter()
+            outcome = restore(case)
+            wall_seconds += time.perf_counter() - started
+            _write(degraded / path, out / peer.name / path, case, outcome)
+        except Exception as error:  # whatever other people's code fails with is named, not hidden
+            refused[str(path)] = " ".join(f"{type(error).__name__}: {error}".split())
+            continue
+        audio_seconds += case.damaged.duration_seconds
+        if outcome.how:
+            tools[str(path)] = outcome.how
+    factor = audio_seconds / wall_seconds if wall_seconds else 0.0
+    return PeerRun(
+        str(out / peer.name), peer.licence, packages, len(paths) - len(refused), audio_seconds, wall_seconds, factor,
+        refused, tools,
+    )  # fmt: skip
+
+
+def _case(damaged: Path, clean: Path | None) -> Case:
+    beside = Path(f"{damaged}.json")
+    return Case(
+        read_audio(damaged), _row(beside) if beside.is_file() else None, None if clean is None else read_audio(clean)
+    )
+
+
+def _row(beside: Path) -> PlanRow:
+    content: Any = read_json(beside)
+    try:
+        return PlanRow.from_dict(content["row"])
+    except (KeyError, TypeError) as error:
+        raise DataMissing(f"{beside} holds no row: expected the .json that `audiobuff degrade` wrote") from error
+
+
+def _write(damaged: Path, destination: Path, case: Case, outcome: Outcome) -> None:
+    made: Waveform = outcome.waveform
+    if made.samples.shape != case.damaged.samples.shape or made.sample_rate != case.damaged.sample_rate:
+        raise InvalidAudio(
+            f"It gave shape {made.samples.shape} at {made.sample_rate} Hz: expected {case.damaged.samples.shape} at "
+            f"{case.damaged.sample_rate} Hz"
+        )
+    if destination.suffix.lower() == ".wav":
+        write_audio(destination, made)
+    else:
+        write_in_format_of(damaged, destination, made)
