@@ -61,9 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{name}: not run: {reason}", file=sys.stderr)
     print(f"Facts: {arguments.out / REPORT}")
     if found.runs:
+        restored = " ".join(f"--restored {name}={one.folder}" for name, one in found.runs.items())
         print(
-            "Compare: audiobuff evaluate "
-            + " ".join(f"--restored {name}={one.folder}" for name, one in found.runs.items())
+            f"Compare: audiobuff evaluate --clean {arguments.clean or 'CLEAN'} --degraded {arguments.degraded} {restored}"
         )
     return EXIT_FAILED if found.gaps or any(one.refused for one in found.runs.values()) else 0
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from audiobuff_core.audio.read import read_audio
-from audiobuff_core.audio.same_format import write_in_format_of
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.audio.write import write_audio
 from audiobuff_core.data.seen import look_through
@@ -26,12 +25,12 @@ class PeerRun:
     """What one peer did.
 
     Attributes:
-        folder: of its recordings, named as the damaged ones.
+        folder: of its recordings, named as the damaged ones but for their suffix.
         licence: of the peer.
         packages: with the versions that ran.
         num_done: recordings that it restored.
         audio_seconds: of them together.
-        wall_seconds: that it took, without reading, writing and getting ready.
+        wall_seconds: that it took, without reading, writing and getting ready; the operator's with all tools it tried.
         real_time_factor: seconds of audio a second.
         refused: recording to why it was not restored.
         tools: recording to the tools that were chosen; of the operator only.
@@ -59,17 +58,20 @@ class PeerRuns:
 def run_peers(degraded: Path, out: Path, *, names: Sequence[str], clean: Path | None = None) -> PeerRuns:
     """Restore all of `degraded` by each of `names` into `out`/<name>, and write `out`/baselines.json.
 
-    Recordings keep their names and formats; WAV becomes 32-bit float, which holds what exceeds full scale. The rows
-    of damage are read from the `.json` that `audiobuff degrade` writes beside its outputs.
+    Recordings keep their names and become WAV of 32-bit floats, which holds what exceeds full scale; beside each lies
+    a `.json` with the seconds that it took. The rows of damage are read from the `.json` that `audiobuff degrade`
+    writes beside its outputs.
 
     Args:
         degraded: folder of damaged recordings.
         out: folder for the results.
         names: peers.
-        clean: folder with the clean recordings under the same names, by which the operator chooses among its tools.
+        clean: folder with the clean recordings under the same names (without suffix), by which the operator chooses
+            among its tools.
 
     Raises:
-        InvalidConfig: a name is no peer's, or a folder would be written into itself.
+        InvalidConfig: a name is no peer's, a folder would be written into itself, or two recordings differ by their
+            suffix alone.
         AudioNotFound: no recording lies in `degraded`.
         OutputNotWritable: `out` is no place for files.
     """
@@ -79,6 +81,7 @@ def run_peers(degraded: Path, out: Path, *, names: Sequence[str], clean: Path | 
     if out.resolve() in (degraded.resolve(), clean.resolve() if clean else None):
         raise InvalidConfig(f"Output {out} is an input folder: name another")
     paths = _recordings(degraded, out)
+    originals = {} if clean is None else _recordings(clean, out)
     require_writable(out / REPORT)
     runs: dict[str, PeerRun] = {}
     gaps: dict[str, str] = {}
@@ -88,53 +91,65 @@ def run_peers(degraded: Path, out: Path, *, names: Sequence[str], clean: Path | 
         except AudioBuffError as error:
             gaps[name] = str(error)
             continue
-        runs[name] = _run(PEERS[name], restore, packages, paths, degraded, out, clean)
+        runs[name] = _run(PEERS[name], restore, packages, paths, out / name, originals if clean else None)
     result = PeerRuns(runs, gaps)
     write_json(out / REPORT, {"degraded": str(degraded), "num_recordings": len(paths), **asdict(result)})
     return result
 
 
-def _recordings(degraded: Path, out: Path) -> list[Path]:
-    top, inside = degraded.resolve(), out.resolve()
-    found = [Path(path) for path in look_through(str(degraded), inboxes=True)[0]]
-    paths = [path for path in found if top not in inside.parents or inside not in path.parents]
-    if not paths:
-        raise AudioNotFound(f"No recordings below {degraded}: expected files such as .wav or .flac; check the path")
-    return [path.relative_to(top) for path in paths]
+def _recordings(folder: Path, out: Path) -> dict[str, Path]:
+    """Every recording below `folder` by its path there without suffix; what lies in `out` is none."""
+    top, inside = folder.resolve(), out.resolve()
+    paths = [Path(path) for path in look_through(str(folder), inboxes=True)[0]]
+    found: dict[str, Path] = {}
+    for path in paths:
+        if top in inside.parents and inside in path.parents:
+            continue
+        name = path.relative_to(top).with_suffix("").as_posix()
+        if name in found:
+            raise InvalidConfig(f"{found[name]} and {path} differ by their suffix alone: rename one")
+        found[name] = path
+    if not found:
+        raise AudioNotFound(f"No recordings below {folder}: expected files such as .wav or .flac; check the path")
+    return found
 
 
 def _run(
-    peer: Peer, restore: Restore, packages: dict[str, str], paths: list[Path], degraded: Path, out: Path,
-    clean: Path | None,
+    peer: Peer, restore: Restore, packages: dict[str, str], paths: Mapping[str, Path], folder: Path,
+    originals: Mapping[str, Path] | None,
 ) -> PeerRun:  # fmt: skip
     audio_seconds = wall_seconds = 0.0
     refused: dict[str, str] = {}
     tools: dict[str, Sequence[str]] = {}
-    for path in track(paths, f"Restoring by {peer.name}"):
+    for name, path in track(paths.items(), f"Restoring by {peer.name}", total=len(paths)):
         try:
-            case = _case(degraded / path, clean / path if clean else None)
+            case = _case(name, path, originals)
             started = time.perf_counter()
             outcome = restore(case)
-            wall_seconds += time.perf_counter() - started
-            _write(degraded / path, out / peer.name / path, case, outcome)
+            seconds = time.perf_counter() - started
+            _write(folder / f"{name}.wav", case, outcome, {"peer": peer.name, "seconds": seconds, "input": str(path)})
         except Exception as error:  # whatever other people's code fails with is named, not hidden
-            refused[str(path)] = " ".join(f"{type(error).__name__}: {error}".split())
+            refused[name] = " ".join(f"{type(error).__name__}: {error}".split())
             continue
         audio_seconds += case.damaged.duration_seconds
+        wall_seconds += seconds
         if outcome.how:
-            tools[str(path)] = outcome.how
+            tools[name] = outcome.how
     factor = audio_seconds / wall_seconds if wall_seconds else 0.0
     return PeerRun(
-        str(out / peer.name), peer.licence, packages, len(paths) - len(refused), audio_seconds, wall_seconds, factor,
-        refused, tools,
+        str(folder), peer.licence, packages, len(paths) - len(refused), audio_seconds, wall_seconds, factor, refused,
+        tools,
     )  # fmt: skip
 
 
-def _case(damaged: Path, clean: Path | None) -> Case:
+def _case(name: str, damaged: Path, originals: Mapping[str, Path] | None) -> Case:
+    if originals is not None and name not in originals:
+        raise AudioNotFound(f"There is no clean recording of this name: expected {name} with any suffix")
     beside = Path(f"{damaged}.json")
     return Case(
-        read_audio(damaged), _row(beside) if beside.is_file() else None, None if clean is None else read_audio(clean)
-    )
+        read_audio(damaged), _row(beside) if beside.is_file() else None,
+        None if originals is None else read_audio(originals[name]),
+    )  # fmt: skip
 
 
 def _row(beside: Path) -> PlanRow:
@@ -145,14 +160,12 @@ def _row(beside: Path) -> PlanRow:
         raise DataMissing(f"{beside} holds no row: expected the .json that `audiobuff degrade` wrote") from error
 
 
-def _write(damaged: Path, destination: Path, case: Case, outcome: Outcome) -> None:
+def _write(destination: Path, case: Case, outcome: Outcome, facts: dict[str, Any]) -> None:
     made: Waveform = outcome.waveform
     if made.samples.shape != case.damaged.samples.shape or made.sample_rate != case.damaged.sample_rate:
         raise InvalidAudio(
             f"It gave shape {made.samples.shape} at {made.sample_rate} Hz: expected {case.damaged.samples.shape} at "
             f"{case.damaged.sample_rate} Hz"
         )
-    if destination.suffix.lower() == ".wav":
-        write_audio(destination, made)
-    else:
-        write_in_format_of(damaged, destination, made)
+    write_audio(destination, made)
+    write_json(f"{destination}.json", {**facts, "tools": outcome.how})

@@ -226,17 +226,30 @@ def test_folders_keep_names_and_tell_versions_and_speed(tmp_path):
     told = json.loads((tmp_path / "out" / "baselines.json").read_text())
     assert told["num_recordings"] == 2
     assert told["gaps"] == {}
-    assert sorted(path.name for path in (tmp_path / "out" / "ffmpeg").iterdir()) == ["a.wav", "b.flac"]
+    assert sorted(path.name for path in (tmp_path / "out" / "ffmpeg").glob("*.wav")) == ["a.wav", "b.wav"]
     assert soundfile.info(tmp_path / "out" / "ffmpeg" / "a.wav").subtype == "FLOAT"
-    assert [path.name for path in (tmp_path / "out" / OPERATOR).iterdir()] == ["a.wav"]
-    assert found.runs[OPERATOR].tools == {"a.wav": ("dc_offset: mean taken off",)}
-    assert list(told["runs"][OPERATOR]["refused"]) == ["b.flac"]
-    assert "not known" in told["runs"][OPERATOR]["refused"]["b.flac"]
+    assert [path.name for path in (tmp_path / "out" / OPERATOR).glob("*.wav")] == ["a.wav"]
+    assert found.runs[OPERATOR].tools == {"a": ("dc_offset: mean taken off",)}
+    assert list(told["runs"][OPERATOR]["refused"]) == ["b"]
+    assert "not known" in told["runs"][OPERATOR]["refused"]["b"]
     run = found.runs["ffmpeg"]
     assert run.num_done == 2
     assert run.audio_seconds == pytest.approx(1.6)
     assert run.real_time_factor == pytest.approx(run.audio_seconds / run.wall_seconds)
     assert set(run.packages) == {"av"}
+    seconds = [json.loads((tmp_path / "out" / "ffmpeg" / f"{name}.wav.json").read_text())["seconds"] for name in "ab"]
+    assert sum(seconds) == pytest.approx(run.wall_seconds)
+
+
+def test_names_that_do_not_pair_are_told(tmp_path):
+    folder_of(tmp_path, ["a.wav", "b.wav"], kinds="dc_offset")
+    (tmp_path / "clean" / "a.wav").rename(tmp_path / "clean" / "other.wav")
+    found = run_peers(tmp_path / "damaged", tmp_path / "out", names=[OPERATOR], clean=tmp_path / "clean")
+    assert "no clean recording of this name" in found.runs[OPERATOR].refused["a"]
+    assert list(found.runs[OPERATOR].tools) == ["b"]
+    soundfile.write(tmp_path / "damaged" / "b.flac", music().samples.T, RATE)
+    with pytest.raises(InvalidConfig, match="suffix alone"):
+        run_peers(tmp_path / "damaged", tmp_path / "out", names=[OPERATOR])
 
 
 def test_missing_package_is_a_named_gap(tmp_path, monkeypatch):
@@ -269,8 +282,8 @@ def test_failure_of_a_peer_is_named_and_the_rest_goes_on(tmp_path, monkeypatch, 
     arguments = ["baselines", str(tmp_path / "damaged"), "-o", str(tmp_path / "out"), "--only", "ffmpeg"]
     assert cli.main(arguments) == 1
     errors = capsys.readouterr().err
-    assert "left out by ffmpeg: 'a.wav': RuntimeError: out of luck" in errors
-    assert "'b.wav': InvalidAudio: It gave shape" in errors
+    assert "left out by ffmpeg: 'a': RuntimeError: out of luck" in errors
+    assert "'b': InvalidAudio: It gave shape" in errors
 
 
 def test_command_lists_peers_and_names_wrong_ones(tmp_path, capsys):
