@@ -61,10 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{name}: not run: {reason}", file=sys.stderr)
     print(f"Facts: {arguments.out / REPORT}")
     if found.runs:
+        folders = f"--clean {arguments.clean or 'CLEAN'} --degraded {arguments.degraded}"
         restored = " ".join(f"--restored {name}={one.folder}" for name, one in found.runs.items())
-        print(
-            f"Compare: audiobuff evaluate --clean {arguments.clean or 'CLEAN'} --degraded {arguments.degraded} {restored}"
-        )
+        print(f"Compare: audiobuff evaluate {folders} {restored}")
     return EXIT_FAILED if found.gaps or any(one.refused for one in found.runs.values()) else 0
 
 
