@@ -9,23 +9,29 @@ import dagster as dg
 from pydantic import Field
 
 from audiobuff_assets.results import OWNERS, TAGS, key, materialized
+from resources.automation import when_inputs_change
 from resources.code_version import code_version
 from resources.partitions import SHARDS
+from resources.presets import chosen_preset
+from resources.retries import RETRIES, retried
 from resources.storage import Storage
 
 if TYPE_CHECKING:
     from audiobuff_core.data.damage import DegradedItem
 
 
+PRESET = chosen_preset()
+
+
 class DamageConfig(dg.Config):
     """What damage training sees."""
 
     recipe: str = Field(
-        default="demo",
+        default=PRESET.recipe,
         description="`demo`, `seed`, `audiobuff`, kinds such as `hum+eq:tilt`, `audiobuff@FOLDER` with noise of the "
         "recordings in FOLDER, or the path of a TOML file.",
     )
-    variants: int = Field(default=2, ge=1, le=64, description="Damaged versions of each track.")
+    variants: int = Field(default=PRESET.variants, ge=1, le=64, description="Damaged versions of each track.")
     seed: int = Field(default=1337, description="Changes every draw.")
 
 
@@ -38,7 +44,10 @@ class DamageConfig(dg.Config):
     code_version=code_version("audiobuff_core.data.damage"),
     owners=OWNERS,
     tags=TAGS,
+    automation_condition=when_inputs_change(),
+    retry_policy=RETRIES,
 )
+@retried
 def plan(context: dg.AssetExecutionContext, config: DamageConfig, storage: Storage) -> dg.MaterializeResult[Any]:
     """The parameter table: which faults each track gets, with every number that makes them.
 
@@ -85,7 +94,10 @@ def _lines(kinds: Counter[str]) -> list[str]:
     code_version=code_version("audiobuff_core.data.damage"),
     owners=OWNERS,
     tags=TAGS,
+    automation_condition=when_inputs_change(),
+    retry_policy=RETRIES,
 )
+@retried
 def degraded(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
     """Training and validation tracks with the planned damage, sample for sample as long as the clean ones.
 

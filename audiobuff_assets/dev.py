@@ -8,7 +8,7 @@ from audiobuff_assets.corpus_files import corpus_folder
 from audiobuff_core.errors import AudioNotFound
 from audiobuff_core.files import write_json
 from jobs.registration import find_arrivals, record_arrivals
-from jobs.sensors import INCOMING_VARIABLE
+from resources.automation import INCOMING_VARIABLE
 from resources.instance import open_instance, prepare_home
 from resources.storage import ROOT_VARIABLE, storage_root
 

@@ -8,22 +8,30 @@ from pydantic import Field
 from audiobuff_assets.results import OWNERS, TAGS, key, materialized
 from audiobuff_core.errors import DataMissing
 from audiobuff_core.files import join
+from resources.automation import when_inputs_change
 from resources.code_version import code_version
 from resources.compute import Compute
 from resources.currency import data_versions, recorded
 from resources.partitions import DAMAGE_KINDS, EVALUATIONS, split_evaluation_key
+from resources.presets import chosen_preset
+from resources.retries import RETRIES, retried
 from resources.storage import Storage
 
 if TYPE_CHECKING:
     from audiobuff_core.evaluation.table import MetricTable
 
 
+PRESET = chosen_preset()
+
+
 class HeldOutConfig(dg.Config):
     """Which clips are damaged for evaluation."""
 
     seed: int = Field(default=1337, description="Changes every draw.")
-    clip_seconds: float = Field(default=4.0, gt=0, description="Length of a clip in seconds.")
-    max_clips: int = Field(default=8, ge=1, description="Clips a kind; the kind `seed` takes every held-out track.")
+    clip_seconds: float = Field(default=PRESET.clip_seconds, gt=0, description="Length of a clip in seconds.")
+    max_clips: int = Field(
+        default=PRESET.max_clips, ge=1, description="Clips a kind; the kind `seed` takes every held-out track."
+    )
 
 
 @dg.asset(
@@ -36,7 +44,10 @@ class HeldOutConfig(dg.Config):
     code_version=code_version("audiobuff_core.evaluation.held_out"),
     owners=OWNERS,
     tags=TAGS,
+    automation_condition=when_inputs_change(whole=False),
+    retry_policy=RETRIES,
 )
+@retried
 def held_out(context: dg.AssetExecutionContext, config: HeldOutConfig, storage: Storage) -> dg.MaterializeResult[Any]:
     """Clips of tracks that training never sees, damaged in one way.
 
@@ -90,7 +101,9 @@ class RestorationConfig(dg.Config):
     code_version=code_version("audiobuff_core.evaluation.restorations"),
     owners=OWNERS,
     tags=TAGS,
+    retry_policy=RETRIES,
 )
+@retried
 def restorations(
     context: dg.AssetExecutionContext, config: RestorationConfig, storage: Storage, compute: Compute
 ) -> dg.MaterializeResult[Any]:
@@ -127,7 +140,9 @@ def restorations(
     code_version=code_version("audiobuff_core.evaluation.measure"),
     owners=OWNERS,
     tags=TAGS,
+    retry_policy=RETRIES,
 )
+@retried
 def metrics(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
     """How near the clean clips are: the damaged input (floor), the restored output, the codec's round trip (ceiling).
 
@@ -162,7 +177,9 @@ def _worst_clips(table: "MetricTable") -> dg.MarkdownMetadataValue:
     code_version=code_version("audiobuff_core.evaluation.leaderboard"),
     owners=OWNERS,
     tags=TAGS,
+    retry_policy=RETRIES,
 )
+@retried
 def leaderboard(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
     """Every checkpoint on every kind of damage, and the report to read and listen to, which plays the newest.
 

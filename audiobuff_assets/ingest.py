@@ -7,8 +7,10 @@ import dagster as dg
 from pydantic import Field
 
 from audiobuff_assets.results import OWNERS, TAGS, key, materialized
+from resources.automation import when_inputs_change
 from resources.code_version import code_version
 from resources.partitions import SHARDS
+from resources.retries import RETRIES, retried
 from resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -52,7 +54,10 @@ class IngestConfig(dg.Config):
     code_version=code_version("audiobuff_core.data.ingest"),
     owners=OWNERS,
     tags=TAGS,
+    automation_condition=when_inputs_change(),
+    retry_policy=RETRIES,
 )
+@retried
 def pristine(context: dg.AssetExecutionContext, config: IngestConfig, storage: Storage) -> dg.MaterializeResult[Any]:
     """Recordings decoded, mixed to mono, resampled and measured; those over three minutes in parts.
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from audiobuff_assets.results import OWNERS, TAGS, key, materialized
+from resources.automation import when_inputs_change
 from resources.code_version import code_version
 from resources.encoder_suite import EncoderSuite
 from resources.partitions import SHARDS
+from resources.retries import RETRIES, retried
 from resources.storage import Storage
 
 if TYPE_CHECKING:
@@ -41,7 +43,10 @@ def latents_asset(stream: "Stream") -> dg.AssetsDefinition:
         ),
         owners=OWNERS,
         tags=TAGS,
+        automation_condition=when_inputs_change(),
+        retry_policy=RETRIES,
     )
+    @retried
     def latents(
         context: dg.AssetExecutionContext, encoders: EncoderSuite, storage: Storage
     ) -> dg.MaterializeResult[Any]:

@@ -9,6 +9,7 @@ import dagster as dg
 from audiobuff_assets.degradation import DamageConfig
 from audiobuff_assets.evaluation import HeldOutConfig, RestorationConfig
 from audiobuff_assets.ingest import IngestConfig
+from audiobuff_assets.restoration import RestoreConfig
 from audiobuff_assets.results import key
 from audiobuff_assets.training import TrainingConfig
 from audiobuff_core.codecs.registry import (
@@ -16,6 +17,9 @@ from audiobuff_core.codecs.registry import (
     load_feature_encoder,
 )
 from resources.encoder_suite import EncoderSuite
+from resources.presets import PRESETS
+
+DEMO = PRESETS["demo"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +66,13 @@ class DemoOptions:
         """The configuration of each asset that has one."""
         configs: dict[str, dg.Config] = {
             "audio/pristine": IngestConfig(),
-            "degradation/plan": DamageConfig(seed=self.seed),
-            "model/dit_checkpoint": TrainingConfig(profile=self.profile, seed=self.seed),
-            "evaluation/degraded": HeldOutConfig(seed=self.seed),
+            "degradation/plan": DamageConfig(recipe=DEMO.recipe, variants=DEMO.variants, seed=self.seed),
+            "model/dit_checkpoint": TrainingConfig(profile=self.profile, start_from="", seed=self.seed),
+            "evaluation/degraded": HeldOutConfig(
+                clip_seconds=DEMO.clip_seconds, max_clips=DEMO.max_clips, seed=self.seed
+            ),
             "evaluation/restorations": RestorationConfig(),
+            "restoration/restored": RestoreConfig(),
         }
         return {key(name): config for name, config in configs.items()}
 

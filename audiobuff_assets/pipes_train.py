@@ -1,13 +1,13 @@
 """What torchrun starts on every rank when Dagster trains: the trainer of the core, reported by rank 0 through Pipes."""
 
-import json
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from dagster_pipes import PipesContext, open_dagster_pipes
+
+from audiobuff_core.files import join, read_json
 
 STOPPED = 3
 
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     with open_dagster_pipes() as pipes:
         code = train(arguments, on_log=lambda row: log_row(pipes, row))
         if code == 0:
-            report(pipes, Path(parser().parse_args(arguments).checkpoint_dir))
+            report(pipes, parser().parse_args(arguments).checkpoint_dir)
     return code
 
 
@@ -34,9 +34,9 @@ def log_row(pipes: PipesContext, row: dict[str, Any]) -> None:
     pipes.log.info(" ".join(f"{name}={value:.5g}" for name, value in row.items() if isinstance(value, int | float)))
 
 
-def report(pipes: PipesContext, folder: Path) -> None:
+def report(pipes: PipesContext, folder: str) -> None:
     """Hand over what the finished training in `folder` says of itself."""
-    done = json.loads((folder / "done.json").read_text(encoding="utf-8"))
+    done = read_json(join(folder, "done.json"))
     numbers = {name: value for name, value in done.items() if isinstance(value, int | float)}
     renamed = {"loss/val" if name == "val_loss" else name: value for name, value in numbers.items()}
     pipes.report_asset_materialization(

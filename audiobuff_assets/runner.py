@@ -69,9 +69,12 @@ class Runner:
         }
         if "encoders" in job.required_resource_keys:
             settings["resources"] = {"encoders": {"config": self._options.encoders.options()}}
-        job.execute_in_process(
-            run_config=settings, instance=self.instance, partition_key=partition, tags=process_tags()
-        )
+        try:
+            job.execute_in_process(
+                run_config=settings, instance=self.instance, partition_key=partition, tags=process_tags()
+            )
+        except dg.Failure as failure:  # made of an error of ours so that Dagster doesn't try again
+            raise failure.__cause__ or failure from None
 
 
 @contextmanager

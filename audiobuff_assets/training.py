@@ -6,12 +6,15 @@ import dagster as dg
 from pydantic import Field
 
 from audiobuff_assets.results import OWNERS, TAGS, key, materialized, path_of, provenance
-from audiobuff_core.errors import DataMissing
-from audiobuff_core.files import join, read_bytes
+from audiobuff_core.errors import CheckpointNotFound, DataMissing
+from audiobuff_core.files import exists, join, read_bytes, read_json
 from resources.code_version import code_version
-from resources.currency import data_versions
+from resources.currency import LATENTS as LATENTS_DIGEST
+from resources.currency import data_versions, latents_digest, recorded
 from resources.encoder_suite import EncoderSuite
 from resources.partitions import CHECKPOINTS
+from resources.presets import chosen_preset, chosen_start
+from resources.retries import RETRIES, retried
 from resources.storage import Storage
 from resources.trainer import Trainer
 
@@ -26,7 +29,9 @@ LATENTS = [key("latents/target"), key("latents/structure"), key("latents/semanti
     code_version=code_version("audiobuff_core.data.snapshot"),
     owners=OWNERS,
     tags=TAGS,
+    retry_policy=RETRIES,
 )
+@retried
 def training_snapshot(
     context: dg.AssetExecutionContext, encoders: EncoderSuite, storage: Storage
 ) -> dg.MaterializeResult[Any]:
@@ -52,16 +57,26 @@ def training_snapshot(
         metadata={
             "shards": len(complete),
             "left_out": ", ".join(made.left_out) or "nothing",
+            LATENTS_DIGEST: latents_digest(context.instance) or "",
             **{f"items/{split}": count for split, count in items.items()},
         },
     )
+
+
+CHAMPION = "champion"
 
 
 class TrainingConfig(dg.Config):
     """How the network is trained."""
 
     profile: str = Field(
-        default="demo", description="`demo`: minutes on two cores. `test`: two steps, to try the path."
+        default=chosen_preset().profile,
+        description="`demo`: minutes on two cores. `test`: two steps, to try the path. `smoke`, `poc` and `full`: the "
+        "whole network for one epoch, a day and weeks on GPUs.",
+    )
+    start_from: str = Field(
+        default=chosen_start(),
+        description="Weights to begin with: `champion`, the path or URL of a checkpoint, or nothing for a new network.",
     )
     seed: int = Field(default=1337, description="Changes the initial weights and every draw.")
     num_processes: int = Field(default=1, ge=1, le=64, description="Ranks on this machine, one for each GPU.")
@@ -77,6 +92,7 @@ class TrainingConfig(dg.Config):
     owners=OWNERS,
     tags=TAGS,
 )
+@retried
 def dit_checkpoint(
     context: dg.AssetExecutionContext, config: TrainingConfig, storage: Storage, trainer: Trainer
 ) -> dg.MaterializeResult[Any]:
@@ -94,11 +110,13 @@ def dit_checkpoint(
     from audiobuff_core.training.cli import training_key
 
     snapshot_path = path_of(context, "dataset/training_snapshot")
+    start = _start(storage.url, config.start_from)
     checkpoint = training_key(
         load_snapshot(snapshot_path).digest,
         profile=config.profile,
         seed=config.seed,
         num_processes=config.num_processes,
+        begun_with=start,
     )
     folder = join(storage.url, "checkpoints", checkpoint)
     reported = trainer.run(
@@ -109,6 +127,7 @@ def dit_checkpoint(
             f"--checkpoint_dir={folder}",
             f"--profile={config.profile}",
             f"--seed={config.seed}",
+            *([f"--init_from={start}"] if start else []),
         ],
         num_processes=config.num_processes,
     ).get_materialize_result(implicit_materialization=False)
@@ -122,8 +141,25 @@ def dit_checkpoint(
             **(reported.metadata or {}),
             **own,
             "checkpoint": checkpoint,
+            "begun_with": start or "a new network",
+            LATENTS_DIGEST: recorded(context.instance, key("dataset/training_snapshot"), None, LATENTS_DIGEST) or "",
             "weights": weights,
             "loss_curve": picture,
         },
         data_version=reported.data_version,
     )
+
+
+def _start(root: str, start_from: str) -> str | None:
+    """The checkpoint to begin with, None for a new network.
+
+    Raises:
+        CheckpointNotFound: it is nowhere.
+    """
+    if start_from == CHAMPION:
+        if not exists(join(root, "release", "champion.json")):
+            return None  # the first training of all
+        start_from = join(root, "checkpoints", read_json(join(root, "release", "champion.json"))["checkpoint"])
+    if start_from and not exists(start_from):
+        raise CheckpointNotFound(f"start_from is {start_from}, where nothing is: expected a checkpoint or `champion`")
+    return start_from or None

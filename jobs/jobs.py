@@ -54,8 +54,8 @@ refresh_leaderboard = _job(
 
 release_checkpoint = _job(
     "release_checkpoint",
-    _assets("model/candidate", "model/champion"),
-    "Propose the newest checkpoint and make it the champion if it is not worse.",
+    _assets("evaluation/leaderboard", "model/candidate", "model/champion"),
+    "Write the leaderboard, propose the newest checkpoint and make it the champion if it is not worse.",
 )
 
 restore_inbox = _job(
@@ -69,7 +69,7 @@ audit_audio = _job(
     dg.AssetSelection.checks_for_assets(
         *(dg.AssetKey.from_user_string(name) for name in ("audio/pristine", "audio/degraded"))
     ),
-    "Check a shard's audio again, changing nothing. Partition: shard.",
+    "Check a shard's audio again, changing nothing. The launchpad's tag `dagster/partition` names the shard.",
 )
 
 ALL_JOBS = (

@@ -15,6 +15,8 @@ from audiobuff_core.seeding import digest
 
 FINGERPRINT = "fingerprint"
 PATH = "path"
+LATENTS = "latents"
+STREAMS = ("target", "structure", "semantic")
 _VERSION_TAG = "dagster/data_version"
 
 Graph = BaseAssetGraph[Any]
@@ -41,6 +43,15 @@ def data_versions(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, s
         key, dg.DagsterEventType.ASSET_MATERIALIZATION, [_VERSION_TAG]
     )
     return {partition: found[_VERSION_TAG] for partition, found in sorted(tags.items()) if _VERSION_TAG in found}
+
+
+def latents_digest(instance: dg.DagsterInstance) -> str | None:
+    """Digest of the data versions of all three streams, of the shards that have all; None: no shard has."""
+    versions = [data_versions(instance, dg.AssetKey(["latents", stream])) for stream in STREAMS]
+    complete = sorted(set.intersection(*(set(found) for found in versions)))
+    if not complete:
+        return None
+    return digest([[shard, *(found[shard] for found in versions)] for shard in complete])
 
 
 def fingerprint(

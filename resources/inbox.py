@@ -1,41 +1,72 @@
-"""The folder that users drop damaged files into."""
+"""The folder or URL that users drop damaged files into."""
 
-import hashlib
+import os
 import re
-from pathlib import Path
 
+import fsspec
+
+from audiobuff_core.data.seen import hash_files, is_settled
 from audiobuff_core.errors import DataMissing
-from audiobuff_core.files import join, local_path
+from audiobuff_core.files import delete, exists, is_local, join, local_path, printable, read_bytes, write_bytes
 
+INBOX_VARIABLE = "AUDIOBUFF_INBOX"
+REFUSED = "refused"
 HIDDEN = (".", "_")
 
 
-def inbox_folder(root: str) -> Path:
-    """The inbox under a local `root`."""
-    return local_path(join(root, "inbox"))
+def inbox_place(root: str) -> str:
+    """The inbox: the variable AUDIOBUFF_INBOX, else `inbox` under `root`."""
+    place = os.environ.get(INBOX_VARIABLE, "") or join(root, "inbox")
+    return str(local_path(place).expanduser().absolute()) if is_local(place) else place.rstrip("/")
 
 
-def inbox_files(root: str) -> dict[str, Path]:
-    """The files that wait, by partition key `<name>-<8 hex of the bytes>`, in order of their names."""
-    folder = inbox_folder(root)
-    if not folder.is_dir():
+def inbox_files(root: str, *, settle_seconds: float = 0.0) -> dict[str, str]:
+    """Path or URL of each file that waits, by partition key `<name>-<8 hex of the bytes>`, in order of their names.
+
+    Files that were written to less than `settle_seconds` ago are left for later; only new ones are read.
+    """
+    filesystem, folder = fsspec.core.url_to_fs(inbox_place(root))
+    filesystem.invalidate_cache()  # object stores remember listings
+    if not filesystem.isdir(folder):
         return {}
-    found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(HIDDEN))
-    return {_key(path): path for path in found}
+    found = [str(one["name"]) for one in filesystem.ls(folder, detail=True) if one["type"] == "file"]
+    places = [
+        path if is_local(inbox_place(root)) else str(filesystem.unstrip_protocol(path))
+        for path in sorted(found)
+        if not path.rsplit("/", 1)[-1].startswith(HIDDEN)
+    ]
+    settled = [place for place in places if is_settled(place, settle_seconds)]
+    hashes, _ = hash_files(root, settled, note="inbox")
+    return {_key(place, file_hash): place for place, file_hash in hashes.items()}
 
 
 def inbox_file(root: str, key: str) -> str:
-    """The path of the file with partition `key`.
+    """The place of the file with partition `key`.
 
     Raises:
         DataMissing: it is not there any more, or was changed.
     """
     files = inbox_files(root)
     if key not in files:
-        raise DataMissing(f"No file {key} in {inbox_folder(root)}: it was moved or changed; drop it there again.")
-    return str(files[key])
+        raise DataMissing(f"No file {key} in {inbox_place(root)}: it was moved or changed; drop it there again.")
+    return files[key]
 
 
-def _key(path: Path) -> str:
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:40] or "file"
-    return f"{name}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
+def set_aside(root: str, place: str, reason: str) -> str:
+    """Move the dropped file at `place` to `refused/` in the inbox, with `reason` in a text beside it; its new place.
+
+    The copy is whole before the file goes: stores without rename lose nothing either.
+    """
+    name = place.rsplit("/", 1)[-1]
+    moved = join(inbox_place(root), REFUSED, name)
+    write_bytes(f"{moved}.reason.txt", f"{reason}\n".encode())
+    write_bytes(moved, read_bytes(place))
+    if exists(moved):
+        delete(place)
+    return moved
+
+
+def _key(place: str, file_hash: str) -> str:
+    stem = printable(place.rsplit("/", 1)[-1]).rsplit(".", 1)[0]
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem)[:40] or "file"
+    return f"{name}-{file_hash[:8]}"

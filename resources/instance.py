@@ -31,6 +31,12 @@ SETTINGS: dict[str, Any] = {
         "cancel_timeout_seconds": 180,
         "free_slots_after_run_end_seconds": 30,
     },
+    "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
+    "retention": {
+        "sensor": {"purge_after_days": {"skipped": 2, "failure": 30, "success": 30}},
+        "schedule": {"purge_after_days": 90},
+        "auto_materialize": {"purge_after_days": {"skipped": 2, "failure": 30, "success": 30}},
+    },
 }
 """What `dagster.yaml` says besides where things lie; a test holds the two together."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,30 @@ def read_audio(path: str | Path, *, whole: bool = False) -> Waveform:
                 raise
             with open_ffmpeg(name, place) as source:  # it goes on where libsndfile gives up
                 return _waveform(name, list(source.blocks), source.sample_rate)
+
+
+class AudioShape(NamedTuple):
+    """What a header says: samples of each channel, rate in Hz, channels."""
+
+    num_samples: int
+    sample_rate: int
+    channels: int
+
+
+def read_shape(path: str | Path) -> AudioShape:
+    """The shape of a WAV or FLAC at a local path or fsspec URL, without decoding it.
+
+    Raises:
+        AudioNotFound, InvalidAudio: it is missing, or no audio.
+    """
+    import soundfile
+
+    with readable(str(path)) as place:
+        try:
+            found = soundfile.info(str(place))
+        except soundfile.LibsndfileError as error:
+            raise InvalidAudio(f"{printable(str(path))} is no audio ({error}): make it again") from error
+    return AudioShape(found.frames, found.samplerate, found.channels)
 
 
 def decode_ffmpeg(path: str | Path) -> tuple[Samples, int, str]:

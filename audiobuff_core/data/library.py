@@ -1,13 +1,14 @@
 """The library of recordings: what there is, in which shard, and on which side of the split."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import fsspec
 
-from audiobuff_core.data.copies import find_copies, fingerprints_of, load_fingerprints, save_fingerprints
+from audiobuff_core.data.copies import Fingerprints, find_copies, fingerprints_of, load_fingerprints, save_fingerprints
 from audiobuff_core.data.seen import PassedOver, find_audio, hash_files, look_through, note_passed_over
 from audiobuff_core.errors import AudioNotFound, DataMissing, InvalidConfig
 from audiobuff_core.files import exists, join, printable, read_json, write_json
@@ -20,8 +21,12 @@ __all__ = [
     "find_track",
     "list_shards",
     "load_shard",
+    "named_copies",
+    "new_track",
+    "register_new",
     "register_shards",
     "split_of",
+    "write_shard",
 ]
 
 Split = Literal["train", "validation", "held_out"]
@@ -82,9 +87,6 @@ def register_shards(
         AudioNotFound: no such folder, or no audio in it that can be read.
         InvalidConfig: a date or shard size that makes no sense.
     """
-    day = date.replace("-", "")
-    if not re.fullmatch(r"\d{8}", day) or tracks_per_shard < 1:
-        raise InvalidConfig(f"Shards of {tracks_per_shard} tracks dated {date!r}: expected >= 1 and yyyymmdd")
     sources, passed = look_through(folder)
     if not sources and not passed:
         raise AudioNotFound(
@@ -96,7 +98,28 @@ def register_shards(
         raise AudioNotFound(
             f"No audio in {printable(folder)} that can be read, such as {passed[0].source}: {passed[0].reason}"
         )
+    return register_new(root, hashes, passed, tracks_per_shard=tracks_per_shard, date=date, max_new=max_new)
+
+
+def register_new(
+    root: str,
+    hashes: Mapping[str, str],
+    passed: list[PassedOver],
+    *,
+    tracks_per_shard: int,
+    date: str,
+    max_new: int | None = None,
+) -> list[Shard]:
+    """`register_shards` of files whose `hashes` (by place) are known; `passed` are those passed over so far.
+
+    Raises:
+        InvalidConfig: a date or shard size that makes no sense.
+    """
+    day = date.replace("-", "")
+    if not re.fullmatch(r"\d{8}", day) or tracks_per_shard < 1:
+        raise InvalidConfig(f"Shards of {tracks_per_shard} tracks dated {date!r}: expected >= 1 and yyyymmdd")
     found: dict[str, str] = {}
+    passed = list(passed)
     for source, file_hash in hashes.items():
         if file_hash in found:
             passed.append(PassedOver(source, f"the same bytes as {found[file_hash]}"))
@@ -104,21 +127,14 @@ def register_shards(
             found[file_hash] = source
     note_passed_over(root, passed)
     known = _refresh_moved(root, found)
-    new = [IncomingTrack(_track_id(source, key), source, key) for key, source in found.items() if key not in known]
+    new = [new_track(source, key) for key, source in found.items() if key not in known]
     new.sort(key=lambda incoming: (Path(incoming.source).name, incoming.file_hash))
     return _write_shards(root, day, tracks_per_shard, new[:max_new]) if new else []
 
 
 def _write_shards(root: str, day: str, tracks_per_shard: int, new: list[IncomingTrack]) -> list[Shard]:
     """Shards of `new`, which is in order, with their fingerprints; the manifests come last."""
-    fingerprints = fingerprints_of({one.track_id: one.source for one in new})
-    copies = find_copies({**load_fingerprints(root), **fingerprints}, [one.track_id for one in new])
-    originals = {one.track_id: one.copy_of for key in list_shards(root) for one in load_shard(root, key).tracks}
-    for place, one in enumerate(new):
-        first = copies.get(one.track_id)
-        if first is not None:  # a copy of a copy is one of the first
-            originals[one.track_id] = originals.get(first) or first
-            new[place] = replace(one, copy_of=originals[one.track_id])
+    new, fingerprints = named_copies(root, new)
     num_shards = -(-len(new) // tracks_per_shard)
     shards = []
     for index in range(num_shards):
@@ -129,8 +145,28 @@ def _write_shards(root: str, day: str, tracks_per_shard: int, new: list[Incoming
     for shard in shards:
         kept = {one.track_id: fingerprints[one.track_id] for one in shard.tracks if one.track_id in fingerprints}
         save_fingerprints(root, shard.key, kept)
-        _write_shard(root, shard)
+        write_shard(root, shard)
     return shards
+
+
+def named_copies(root: str, new: list[IncomingTrack]) -> tuple[list[IncomingTrack], Fingerprints]:
+    """`new` in the same order, each naming the track that it is a copy of, and their fingerprints."""
+    fingerprints = fingerprints_of({one.track_id: one.source for one in new})
+    copies = find_copies({**load_fingerprints(root), **fingerprints}, [one.track_id for one in new])
+    originals = {one.track_id: one.copy_of for key in list_shards(root) for one in load_shard(root, key).tracks}
+    named = []
+    for one in new:
+        first = copies.get(one.track_id)
+        if first is not None:  # a copy of a copy is one of the first
+            originals[one.track_id] = originals.get(first) or first
+            one = replace(one, copy_of=originals[one.track_id])
+        named.append(one)
+    return named, fingerprints
+
+
+def new_track(source: str, file_hash: str) -> IncomingTrack:
+    """The recording at `source`, whose bytes have the SHA-256 `file_hash`."""
+    return IncomingTrack(_track_id(source, file_hash), source, file_hash)
 
 
 def _track_id(source: str, file_hash: str) -> str:
@@ -151,11 +187,12 @@ def _refresh_moved(root: str, found: dict[str, str]) -> set[str]:
             source = moved_to if moved and moved_to is not None else incoming.source
             tracks.append(replace(incoming, source=source))
         if tuple(tracks) != shard.tracks:
-            _write_shard(root, Shard(key, tuple(tracks)))
+            write_shard(root, Shard(key, tuple(tracks)))
     return known
 
 
-def _write_shard(root: str, shard: Shard) -> None:
+def write_shard(root: str, shard: Shard) -> None:
+    """Write the manifest of `shard`."""
     tracks = [asdict(incoming) for incoming in shard.tracks]
     write_json(join(root, "incoming", f"{shard.key}.json"), {"shard": shard.key, "tracks": tracks})
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -51,6 +52,7 @@ def look_through(folder: str, *, inboxes: bool = False) -> tuple[list[str], list
     """
     address = str(local_path(folder).expanduser().resolve()) if is_local(folder) else folder
     filesystem, top = fsspec.core.url_to_fs(address)
+    filesystem.invalidate_cache()  # object stores remember listings
     if not filesystem.isdir(top):
         raise AudioNotFound(f"No folder {printable(folder)}: expected a folder with recordings; check the path")
     closed: list[OSError] = []
@@ -89,12 +91,12 @@ def _files_under(top: str, closed: list[OSError]) -> Iterator[str]:
         yield from (f"{folder.rstrip('/')}/{name}" for name in names)
 
 
-def hash_files(root: str, sources: list[str]) -> tuple[dict[str, str], list[PassedOver]]:
+def hash_files(root: str, sources: list[str], *, note: str = "seen") -> tuple[dict[str, str], list[PassedOver]]:
     """SHA-256 of each of `sources` that can be read, in their order, and those that can't.
 
-    Hashes are kept under `root`: a file that has not changed since is not read again.
+    Hashes are kept under `root`, as `library/<note>.json`: a file that has not changed since is not read again.
     """
-    place = join(root, "library", "seen.json")
+    place = join(root, "library", f"{note}.json")
     before: dict[str, Any] = read_json(place) if exists(place) else {}
     seen: dict[str, list[str]] = {}
     hashes: dict[str, str] = {}
@@ -117,6 +119,26 @@ def hash_files(root: str, sources: list[str]) -> tuple[dict[str, str], list[Pass
     if seen != before:
         write_json(place, seen)
     return hashes, passed
+
+
+def names_hashed(root: str) -> set[str]:
+    """The files whose hash is known, perhaps that of earlier bytes."""
+    place = join(root, "library", "seen.json")
+    return set(read_json(place)) if exists(place) else set()
+
+
+def is_settled(source: str, settle_seconds: float) -> bool:
+    """Whether the file at `source` was left alone for so long: else somebody may still be writing it.
+
+    Object stores show an object when it is whole. A file that is gone counts as settled: reading it says so.
+    """
+    if not is_local(source):
+        return True
+    try:
+        # Not the time of modification: who copies a file may set that to whatever the original had.
+        return time.time() - local_path(source).stat().st_ctime >= settle_seconds
+    except OSError:
+        return True
 
 
 def changed_since(root: str, hashes: Mapping[str, str]) -> set[str]:

@@ -232,7 +232,12 @@ def training_key(
     seed: int,
     num_processes: int = 1,
     overrides: dict[str, Any] | None = None,
+    begun_with: str | None = None,
 ) -> str:
-    """The name of the checkpoint that this training makes: 16 hex digits of all that decides its weights."""
+    """The name of the checkpoint that this training makes: 16 hex digits of all that decides its weights.
+
+    `begun_with` names the weights that it begins with, None for a new network.
+    """
     config = config_for(profile, {**(overrides or {}), "seed": seed})
-    return digest("checkpoint", CODE_VERSION, snapshot_digest, config.as_dict(), num_processes)[:16]
+    start = () if begun_with is None else (begun_with,)
+    return digest("checkpoint", CODE_VERSION, snapshot_digest, config.as_dict(), num_processes, *start)[:16]

@@ -167,6 +167,25 @@ def test_jobs_have_their_names_and_resolve():
         assert defs.resolve_job_def(name).description
 
 
+SENSORS = {
+    "register_new_audio",
+    "keep_latents_current",
+    "register_new_checkpoints",
+    "evaluate_new_checkpoint",
+    "release_evaluated_checkpoint",
+    "restore_dropped_files",
+    "report_failed_runs",
+}
+
+
+def test_sensors_and_schedules_have_their_names_and_say_what_they_do():
+    repository = defs.get_repository_def()
+    assert {sensor.name for sensor in repository.sensor_defs} == SENSORS
+    assert {schedule.name for schedule in repository.schedule_defs} == {"weekly_retraining", "nightly_audit"}
+    for one in (*repository.sensor_defs, *repository.schedule_defs):
+        assert one.description, one.name
+
+
 def test_only_the_sensor_that_registers_runs_by_default():
     sensors = {sensor.name: sensor.default_status for sensor in defs.sensors or ()}
     running = {name for name, status in sensors.items() if status == dg.DefaultSensorStatus.RUNNING}

@@ -74,25 +74,6 @@ def test_an_empty_folder_is_refused(instance, tmp_path):
         find_arrivals(instance, str(tmp_path / "root"), tmp_path / "empty", bundled=False)
 
 
-def test_the_sensor_registers_and_then_skips_with_a_reason(tmp_path, folder, monkeypatch):
-    monkeypatch.setenv("AUDIOBUFF_INCOMING", str(folder))
-    sensor = register_new_audio(corpus_folder())
-    storage = Storage(root=str(tmp_path / "root"))
-    with dg.instance_for_test() as instance:
-
-        def tick():
-            return sensor(dg.build_sensor_context(instance=instance, resources={"storage": storage}))
-
-        result = tick()
-        assert isinstance(result, dg.SensorResult)
-        assert not result.run_requests
-        (request,) = result.dynamic_partitions_requests
-        instance.add_dynamic_partitions("shards", list(request.partition_keys))
-        skip = tick()
-        assert isinstance(skip, dg.SkipReason)
-        assert str(folder) in skip.skip_message
-
-
 def test_the_sensor_says_what_is_wrong_with_the_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("AUDIOBUFF_INCOMING", str(tmp_path / "nowhere"))
     with dg.instance_for_test() as instance:

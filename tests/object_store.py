@@ -9,7 +9,7 @@ import pytest
 
 
 @contextmanager
-def bucket() -> Iterator[str]:
+def bucket(secret: str = "testing") -> Iterator[str]:
     """The URL of an empty bucket; the environment has what is needed to get there."""
     from moto.server import ThreadedMotoServer
 
@@ -20,8 +20,8 @@ def bucket() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", secret)
         filesystem = fsspec.filesystem("s3")
         filesystem.clear_instance_cache()
         fsspec.filesystem("s3").mkdir("bucket")
