@@ -2,6 +2,7 @@
 
     uv run python corpus/fetch.py --to ~/corpus
     uv run python corpus/fetch.py --to ~/corpus --only tuxpaint-stamps-default hydrogen-drumkits
+    uv run python corpus/fetch.py --to ~/unseen --sources corpus/unseen.csv     never trained on, for honest tests
 
 Nothing is installed. Run it again after an interruption: finished packages and tracks stay.
 """
@@ -30,7 +31,6 @@ HERE = Path(__file__).resolve().parent
 DEMO_CORPUS = HERE.parent / "audiobuff_assets" / "corpus"
 # Copies of a commercial recording (The Winstons, 1969), whatever their uploaders say.
 NEVER = {"loop_amen", "loop_amen_full"}
-TOOLS = ("apt-get", "dpkg", "fluidsynth", "openmpt123")
 RENDER_SECONDS = 300
 
 
@@ -48,9 +48,9 @@ class Source(NamedTuple):
     homepage: str
 
 
-def read_sources() -> list[Source]:
-    """The table."""
-    with (HERE / "sources.csv").open(newline="") as file:
+def read_sources(table: Path) -> list[Source]:
+    """The rows of `table`."""
+    with table.open(newline="") as file:
         return [Source(**row) for row in csv.DictReader(file)]
 
 
@@ -166,11 +166,13 @@ def make_audio(source: Source, files: list[Path], to: Path, soundfont: Path, lef
             left_out.append((str(path), str(error)))
 
 
-def fetch(to: Path, only: list[str]) -> None:
+def fetch(to: Path, only: list[str], table: Path) -> None:
     """Everything; raises at the first thing that can't be done."""
-    if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
+    sources = read_sources(table)
+    rendered = {"fluidsynth", "openmpt123"} if any(source.how in ("midi", "module") for source in sources) else set()
+    tools = {"apt-get", "dpkg"} | rendered
+    if missing := [tool for tool in sorted(tools) if shutil.which(tool) is None]:
         raise InvalidConfig(f"Missing {', '.join(missing)}: sudo apt-get install fluidsynth openmpt123 (on Debian)")
-    sources = read_sources()
     packages = list(dict.fromkeys(source.package for source in sources))
     if unknown := sorted(set(only) - set(packages)):
         raise InvalidConfig(f"Package {', '.join(unknown)}: expected any of {', '.join(packages)}")
@@ -206,10 +208,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--to", type=Path, required=True, help="folder for packages (0.9 GB) and audio (about 3 GB)")
     parser.add_argument("--only", nargs="+", default=[], metavar="PACKAGE", help="these packages only")
+    parser.add_argument("--sources", type=Path, default=HERE / "sources.csv", metavar="CSV", help="which packages")
     arguments = parser.parse_args()
     try:
         with show_progress():
-            fetch(arguments.to.resolve(), arguments.only)
+            fetch(arguments.to.resolve(), arguments.only, arguments.sources)
     except AudioBuffError as error:
         print(f"fetch.py: {error}", file=sys.stderr)
         return 1
