@@ -122,7 +122,8 @@ class Metric:
         group: quality, speech (trained on it; of other sound it says little), level, or harm.
         about: one sentence: what it is, after whom, and what 0 or the best value means.
         compare: the figure of a comparison; raises `NotMeasurable` where it has no meaning.
-        packages: modules that it needs, of the extra `metrics` or named in `about`.
+        packages: modules that it needs beyond those of AudioBuff.
+        install: how to get them.
         needs_sound: whether a silent clean recording leaves it without meaning.
         needs_reference: whether it compares at all; a judge that only listens to the estimate does not.
     """
@@ -136,6 +137,7 @@ class Metric:
     about: str
     compare: Callable[[Comparison], float]
     packages: tuple[str, ...] = ()
+    install: str = 'pip install "audiobuff[metrics]"'
     needs_sound: bool = True
     needs_reference: bool = True
 
@@ -158,8 +160,7 @@ class Metric:
         """
         if self.missing:
             raise MetricUnavailable(
-                f"{self.title} needs {', '.join(self.missing)}, which is not installed: "
-                'pip install "audiobuff[metrics]", or leave it out'
+                f"{self.title} needs {', '.join(self.missing)}, which is not installed: {self.install}, or leave it out"
             )
         if self.needs_sound and comparison.clean.is_silent:
             raise NotMeasurable("the clean recording is silent")
