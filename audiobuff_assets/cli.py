@@ -15,6 +15,7 @@ from audiobuff_core.commands import (
     completion,
     degrade,
     doctor,
+    evaluate,
     export_checkpoint,
     fetch_weights,
     import_cache,
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     _add_dev(commands)
     for command in (
         degrade,
+        evaluate,
         baselines,
         prepare,
         train,

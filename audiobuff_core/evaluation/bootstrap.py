@@ -3,8 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiobuff_core.errors import DataMissing
 from audiobuff_core.seeding import numpy_generator
@@ -68,9 +70,40 @@ def mean_interval(values: Sequence[float], *, seed: int, confidence: float = 0.9
     numbers = np.asarray(values, dtype=np.float64)
     if not np.isfinite(numbers).all():
         raise ValueError(f"A mean of {values}: expected finite numbers; hold infinite ratios first")
-    generator = numpy_generator("bootstrap", seed)
-    draws = generator.integers(0, len(numbers), size=(NUM_RESAMPLES, len(numbers)))
-    means = numbers[draws].mean(axis=1)
+    low, high = _ends(_draws(len(numbers), seed) @ numbers, confidence)
+    return Interval(float(numbers.mean()), low, high, len(numbers), confidence)
+
+
+def ratio_interval(
+    values: Sequence[float], wholes: Sequence[float], *, seed: int, confidence: float = 0.95
+) -> Interval | None:
+    """The ratio of the means of paired `values` and `wholes` with its bootstrap interval.
+
+    None where a mean of resampled `wholes` is not positive: the ratio would mean nothing.
+
+    Raises:
+        DataMissing: there are no values.
+    """
+    if len(values) == 0:
+        raise DataMissing("A ratio of no values: expected at least one clip; check that the evaluation set has any")
+    draws = _draws(len(values), seed)
+    numerators, denominators = draws @ np.asarray(values), draws @ np.asarray(wholes)
+    if denominators.min() <= 0:
+        return None
+    low, high = _ends(numerators / denominators, confidence)
+    return Interval(float(np.mean(values) / np.mean(wholes)), low, high, len(values), confidence)
+
+
+@lru_cache(maxsize=8)
+def _draws(num_values: int, seed: int) -> NDArray[np.float64]:
+    """The weight of each value in each resample, shape [NUM_RESAMPLES, num_values]; each row sums to 1."""
+    drawn = numpy_generator("bootstrap", seed).integers(0, num_values, size=(NUM_RESAMPLES, num_values))
+    places = (drawn + np.arange(NUM_RESAMPLES)[:, None] * num_values).ravel()
+    counts = np.bincount(places, minlength=NUM_RESAMPLES * num_values).reshape(NUM_RESAMPLES, num_values)
+    return counts / num_values
+
+
+def _ends(means: NDArray[np.float64], confidence: float) -> tuple[float, float]:
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(float(numbers.mean()), float(low), float(high), len(numbers), confidence)
+    return float(low), float(high)

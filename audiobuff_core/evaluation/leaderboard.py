@@ -168,11 +168,13 @@ def _contents(root: str, tables: Mapping[str, Mapping[str, MetricTable]], featur
 
 
 def _code() -> str:
-    """The template, so that a change of it makes the report anew."""
+    """The templates, so that a change of it makes the report anew."""
     from importlib.resources import files
 
     folder = files("audiobuff_core.evaluation") / "templates"
-    return digest([(folder / name).read_text(encoding="utf-8") for name in ("report.html", "style.html")])
+    return digest(
+        [(folder / name).read_text(encoding="utf-8") for name in ("report.html", "style.html", "player.html")]
+    )
 
 
 def _places(root: str) -> tuple[str, str]:

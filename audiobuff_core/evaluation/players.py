@@ -19,12 +19,11 @@ MAIN_CLIPS, OTHER_CLIPS = 6, 1
 # What all players together may take of the report, in characters of base64.
 BUDGET_BYTES = 11_000_000
 PEAK = 0.9
-VERSIONS = ("clean", "degraded", "restored")
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One of the three versions of a clip: `audio` and `picture` are data URIs."""
+    """One version of a clip: `audio` and `picture` are data URIs."""
 
     name: str
     audio: str
@@ -102,19 +101,24 @@ def _player(root: str, table: MetricTable, kind: str, rank: str, track_id: str) 
     item = next(one for one in load_held_out(root, kind).items if one.track_id == track_id)
     restored = load_restored(root, table.checkpoint_key, kind)
     restored_path = next(one.path for one in restored.items if one.track_id == track_id)
-    waveforms = [read_audio(path).mono() for path in (item.clean_path, item.degraded_path, restored_path)]
+    paths = {"clean": item.clean_path, "degraded": item.degraded_path, "restored": restored_path}
+    versions = encode_versions({name: read_audio(path) for name, path in paths.items()})
     measures = next(one for one in table.items if one.track_id == track_id)
-    return Player(track_id, kind, rank, measures, damage_in_words(item), tuple(_versions(waveforms)))
+    return Player(track_id, kind, rank, measures, damage_in_words(item), tuple(versions))
 
 
-def _versions(waveforms: list[Waveform]) -> Iterator[Version]:
-    """All three at one common gain, so that their loudness can be compared."""
+def encode_versions(waveforms: Mapping[str, Waveform]) -> Iterator[Version]:
+    """All versions in one channel and at one gain, so that their loudness can be compared; the first is the clean one.
+
+    The brightest colour of every picture is the loudest place of the clean one.
+    """
     from audiobuff_core.evaluation.figures import loudest_db, spectrogram_png
 
-    gain = PEAK / max(1e-6, *(float(np.abs(waveform.samples).max()) for waveform in waveforms))
-    scaled = [waveform.scaled(gain) for waveform in waveforms]
-    top_db = loudest_db(scaled[0].samples[0], scaled[0].sample_rate)
-    for name, waveform in zip(VERSIONS, scaled, strict=True):
+    mono = {name: waveform.mono() for name, waveform in waveforms.items()}
+    gain = PEAK / max(1e-6, *(float(np.abs(waveform.samples).max()) for waveform in mono.values()))
+    first = next(iter(mono.values())).scaled(gain)
+    top_db = loudest_db(first.samples[0], first.sample_rate)
+    for name, waveform in ((name, one.scaled(gain)) for name, one in mono.items()):
         picture = spectrogram_png(waveform.samples[0], waveform.sample_rate, top_db=top_db)
         yield Version(name, _flac_uri(waveform), _uri("image/png", picture), waveform.duration_seconds)
 
