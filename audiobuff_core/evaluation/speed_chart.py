@@ -10,7 +10,7 @@ from audiobuff_core.evaluation.pairs import CEILING, FLOOR
 from audiobuff_core.evaluation.scores import Scores
 
 WIDTH, HEIGHT = 520, 250
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 16, 36
+LEFT, RIGHT, TOP, BOTTOM = 56, 34, 16, 36
 
 
 @dataclass(frozen=True, slots=True)
