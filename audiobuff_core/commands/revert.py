@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         epilog="examples:\n"
         "  audiobuff revert repaired.wav --repairs 3,17\n"
         "  audiobuff revert repaired.wav --between 1:32-1:40\n"
-        "  audiobuff revert repaired.wav --kind declick",
+        "  audiobuff revert repaired.wav --kind clicks",
     )
     add = made.add_argument
     add("restored", type=Path, metavar="RESTORED", help="what `audiobuff restore` wrote")
