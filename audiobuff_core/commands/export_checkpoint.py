@@ -20,6 +20,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         "without what only training needs.",
         epilog="examples:\n"
         "  audiobuff export checkpoints/checkpoint_best.pt model\n"
+        "  audiobuff export checkpoints/checkpoint_best.pt model --half\n"
         "  audiobuff export checkpoints/checkpoint_best.pt s3://team/models/june",
     )
     made.add_argument("checkpoint", metavar="CHECKPOINT", help="a .pt file of this project or of the original")
@@ -27,6 +28,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
     made.add_argument(
         "--weights", default="ema", choices=("ema", "model"), help="averaged or plain weights (default: %(default)s)"
     )
+    made.add_argument("--half", action="store_true", help="store the weights as float16: half the size")
     made.add_argument("--n_heads", type=int, help="attention heads of an original checkpoint that does not say them")
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     made.set_defaults(run=run)
@@ -37,18 +39,18 @@ def run(arguments: argparse.Namespace) -> int:
     from audiobuff_core.inference.loading import load_checkpoint
 
     checkpoint = load_checkpoint(arguments.checkpoint, n_heads=arguments.n_heads)
-    export_checkpoint(checkpoint, arguments.folder, weights=arguments.weights)
+    export_checkpoint(checkpoint, arguments.folder, weights=arguments.weights, half=arguments.half)
     print(f"Exported the {arguments.weights} weights of {arguments.checkpoint} ({checkpoint.architecture}): ", end="")
     print(arguments.folder)
     return 0
 
 
-def export_checkpoint(checkpoint: "Checkpoint", folder: str, *, weights: str = "ema") -> None:
+def export_checkpoint(checkpoint: "Checkpoint", folder: str, *, weights: str = "ema", half: bool = False) -> None:
     """Write one set of weights of `checkpoint`, its config and a model card to `folder`.
 
     Raises:
         InvalidCheckpoint: it does not have these weights, or they do not fit its sizes.
-        InvalidConfig: `folder` holds files that are no export.
+        InvalidConfig: `folder` holds files that are no export, or half precision is asked of the original's network.
         OutputNotWritable: `folder` can't be written.
     """
     from audiobuff_core.commands.model_card import model_card
@@ -60,11 +62,13 @@ def export_checkpoint(checkpoint: "Checkpoint", folder: str, *, weights: str = "
     _refuse_foreign(folder)
     state = checkpoint.network("ema" if weights == "ema" else "model").state_dict()  # every weight fits
     if isinstance(checkpoint, LegacyCheckpoint):
+        if half:
+            raise InvalidConfig("--half: the original's network is kept as it was, in float32; leave it out")
         meta = checkpoint.facts["meta"] | {"epoch": checkpoint.facts["epoch"]}
         content_hash = write_legacy_export(folder, LegacyExport(checkpoint.config, weights, state, meta))
     else:
         meta = checkpoint.facts["meta"] | ({} if weights == "ema" else {"weights": weights})
-        content_hash = write_export(folder, state, checkpoint.config, checkpoint.standardisers, meta)
+        content_hash = write_export(folder, state, checkpoint.config, checkpoint.standardisers, meta, half=half)
     write_bytes(join(folder, CARD_NAME), model_card(checkpoint, weights, content_hash).encode())
 
 

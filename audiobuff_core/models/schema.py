@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from audiobuff_core.errors import CheckpointNotFound, InvalidCheckpoint
@@ -86,12 +87,22 @@ def read_checkpoint(url: str) -> dict[str, Any]:
 
 
 def write_export(
-    folder: str, state: dict[str, Tensor], config: ModelConfig, standardisers: Standardisers, meta: dict[str, Any]
+    folder: str,
+    state: dict[str, Tensor],
+    config: ModelConfig,
+    standardisers: Standardisers,
+    meta: dict[str, Any],
+    *,
+    half: bool = False,
 ) -> str:
-    """Write `weights.safetensors` and then `config.json` to `folder`; the SHA-256 of the weights."""
+    """Write `weights.safetensors` and then `config.json` to `folder`; the SHA-256 of the weights.
+
+    `half` stores the weights as float16, which is half the size; loaded they are float32 again.
+    """
     from safetensors.torch import save
 
-    tensors = {name: tensor.detach().cpu().float().contiguous().clone() for name, tensor in state.items()}
+    dtype = torch.float16 if half else torch.float32
+    tensors = {name: tensor.detach().cpu().to(dtype).contiguous().clone() for name, tensor in state.items()}
     data = save(tensors | {f"stat.{name}": tensor for name, tensor in statistics_tensors(standardisers).items()})
     content_hash = hashlib.sha256(data).hexdigest()
     write_bytes(join(folder, WEIGHTS_NAME), data)

@@ -133,3 +133,12 @@ def test_a_changed_export_of_the_original_is_refused(capsys, tmp_path: Path) -> 
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
     assert cli.main(["inspect", str(tmp_path / "out")]) == 1
     assert "not the file that its config names" in capsys.readouterr().err
+
+
+def test_export_in_half_precision(capsys, ours: str, tmp_path: Path) -> None:
+    _said(capsys, "export", ours, str(tmp_path / "full"))
+    _said(capsys, "export", ours, str(tmp_path / "half"), "--half")
+    full, half = (load_model(str(tmp_path / name)).model.state_dict() for name in ("full", "half"))
+    assert all(torch.equal(half[name], tensor.half().float()) for name, tensor in full.items())
+    assert cli.main(["export", COMPONENT, str(tmp_path / "old"), "--half"]) == 1
+    assert "leave it out" in capsys.readouterr().err

@@ -83,3 +83,14 @@ def test_another_schema_is_named(tmp_path: Path) -> None:
     torch.save({"schema_version": 2}, tmp_path / "old.pt")
     with pytest.raises(InvalidCheckpoint, match="schema 2: expected 3"):
         read_checkpoint(str(tmp_path / "old.pt"))
+
+
+def test_half_an_export_is_half_as_large_and_loads_as_float32(tmp_path: Path) -> None:
+    model = _export(tmp_path / "full")
+    write_export(str(tmp_path / "half"), model.state_dict(), CONFIG, STANDARDISERS, {"profile": "test"}, half=True)
+    sizes = [(tmp_path / name / "weights.safetensors").stat().st_size for name in ("full", "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+    loaded = load_model(str(tmp_path / "half")).model.state_dict()
+    for name, tensor in model.state_dict().items():
+        assert loaded[name].dtype == torch.float32
+        torch.testing.assert_close(loaded[name], tensor, atol=1e-6, rtol=1e-3)
