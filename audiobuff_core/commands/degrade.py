@@ -9,6 +9,7 @@ from typing import Any
 from audiobuff_core.errors import InvalidConfig
 
 EXIT_FAILED = 1
+SEED = 1337
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
@@ -39,8 +40,8 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         help="noise and babble from your own recordings in this folder too, as the kind environment",
     )
     made.add_argument("--row", type=Path, metavar="JSON", help="render the row in this file again, bit for bit")
-    made.add_argument("--seed", type=int, default=1337, help="changes every draw (default: %(default)s)")
-    made.add_argument("--variant", type=int, default=0, help="another draw of the same seed (default: %(default)s)")
+    made.add_argument("--seed", type=int, help=f"changes every draw (default: {SEED})")
+    made.add_argument("--variant", type=int, help="another draw of the same seed (default: 0)")
     made.add_argument("--plan-only", action="store_true", help="write the rows and no audio")
     made.add_argument("--list", action="store_true", help="print every kind with its ranges, and do nothing else")
     made.add_argument("--each", action="store_true", help="render every kind of one file, with a page to hear and see")
@@ -60,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(kinds_in_words())
         return 0
     _check(arguments)
+    seed, variant = SEED if arguments.seed is None else arguments.seed, arguments.variant or 0
     if arguments.each:
         from audiobuff_core.commands.degrade_each import degrade_each
 
@@ -67,15 +69,15 @@ def run(arguments: argparse.Namespace) -> int:
             degrade_each(
                 arguments.input,
                 arguments.output,
-                seed=arguments.seed,
-                variant=arguments.variant,
+                seed=seed,
+                variant=variant,
                 noises=arguments.noises,
             )
         )
         return 0
     from audiobuff_core.commands.degrade_files import Damage, degrade_folder, degrade_one, destination_of
 
-    damage = Damage(_recipe(arguments), arguments.seed, arguments.variant, arguments.row, arguments.plan_only)
+    damage = Damage(_recipe(arguments), seed, variant, arguments.row, arguments.plan_only)
     if not arguments.input.is_dir():
         print(degrade_one(arguments.input, destination_of(arguments.input, arguments.output), damage))
         return 0
@@ -99,7 +101,9 @@ def _check(arguments: argparse.Namespace) -> None:
         problems.append("--noises adds to the recipe audiobuff or to --kinds: your own recipe names its folder itself")
     if arguments.noises and arguments.kinds and "environment" not in re.split("[,:]", arguments.kinds):
         problems.append(f"--noises is heard by the kind environment: --kinds {arguments.kinds},environment")
-    if arguments.variant < 0:
+    if arguments.row and not (arguments.seed is arguments.variant is None):
+        problems.append("--row has its own seed and variant: leave out --seed and --variant")
+    if (arguments.variant or 0) < 0:
         problems.append(f"--variant {arguments.variant}: expected 0 or more")
     if problems:
         raise InvalidConfig("audiobuff degrade: " + "; ".join(problems))

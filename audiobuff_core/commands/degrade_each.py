@@ -12,6 +12,7 @@ from audiobuff_core.errors import InvalidConfig
 
 PAGE = "index.html"
 PEAK = 0.9
+DRAWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,15 @@ class Heard:
     picture: str
     damage: str
     softer_db: float
+    is_unchanged: bool
 
 
 def degrade_each(source: Path, folder: Path, *, seed: int = 1337, variant: int = 0, noises: str | None = None) -> str:
-    """Render every kind and variant of the table into `folder`, as 16-bit FLAC, with a page; its path.
+    """Render every kind and variant, the original's too, into `folder`, as 16-bit FLAC, with a page; its path.
 
     All versions are at one gain, so that their loudness can be compared; one that would exceed full scale is softer,
-    and the page says so. Beside each lies its row.
+    and the page says so. The first of eight variants that can be heard is taken; where none can, the page says that.
+    Beside each lies its row.
 
     Raises:
         InvalidConfig: the source is a folder, or a sound would be written over it.
@@ -40,7 +43,7 @@ def degrade_each(source: Path, folder: Path, *, seed: int = 1337, variant: int =
     from audiobuff_core.audio.read import read_audio
     from audiobuff_core.commands.degrade_files import Damage
     from audiobuff_core.degradation.kinds import KINDS_TABLE, STAGES
-    from audiobuff_core.degradation.recipe import FOLDER_MARK, TABLE_MARK, load_recipe
+    from audiobuff_core.degradation.recipe import FOLDER_MARK, TABLE_MARK, load_recipe, with_original
     from audiobuff_core.degradation.render import render
     from audiobuff_core.evaluation.players import row_in_words
     from audiobuff_core.files import require_writable, write_bytes, write_json
@@ -50,7 +53,7 @@ def degrade_each(source: Path, folder: Path, *, seed: int = 1337, variant: int =
         raise InvalidConfig(f"{source} is a folder: --each takes one recording")
     clean = read_audio(source, whole=True)
     folder_of_noise = f"{FOLDER_MARK}{noises}" if noises else ""
-    drawn = load_recipe(f"audiobuff{folder_of_noise}").entries
+    drawn = with_original(load_recipe(f"audiobuff{folder_of_noise}").entries)
     entries = sorted(drawn, key=lambda entry: STAGES.index(KINDS_TABLE[entry.kind].stage))
     sounds = [folder / f"{_file_name(name)}.flac" for name in ("clean", *(entry.name for entry in entries))]
     if source.resolve() in [sound.resolve() for sound in sounds]:
@@ -60,9 +63,13 @@ def degrade_each(source: Path, folder: Path, *, seed: int = 1337, variant: int =
     versions = [page.version("clean", "", "as it came in", clean, "nothing")]
     for entry in track(entries, "Rendering every kind"):
         recipe = TABLE_MARK + entry.name + folder_of_noise * (entry.kind == "environment")
-        row: PlanRow = Damage(recipe, seed, variant).row_for(source.name, clean)
         kind = KINDS_TABLE[entry.kind]
-        versions.append(page.version(entry.name, kind.stage, kind.summary, render(row, clean), row_in_words(row)))
+        for number in range(variant, variant + DRAWS):  # a band edge may be drawn above the band, and not be heard
+            row: PlanRow = Damage(recipe, seed, number).row_for(source.name, clean)
+            damaged = render(row, clean)
+            if not np.array_equal(damaged.samples, clean.samples):
+                break
+        versions.append(page.version(entry.name, kind.stage, kind.summary, damaged, row_in_words(row)))
         write_json(folder / f"{_file_name(entry.name)}.json", {"input": str(source), "row": row.as_dict()})
     write_bytes(folder / PAGE, _html(source.name, versions, seed, variant).encode())
     return str(folder / PAGE)
@@ -74,7 +81,7 @@ class _Page:
     def __init__(self, folder: Path, clean: Waveform) -> None:
         from audiobuff_core.evaluation.figures import loudest_db
 
-        self.folder = folder
+        self.folder, self.clean = folder, clean
         self.gain = PEAK / max(1e-6, float(np.abs(clean.samples).max()))
         self.top_db = loudest_db(clean.mono().samples[0], clean.sample_rate)
 
@@ -89,7 +96,8 @@ class _Page:
         picture = spectrogram_png(waveform.samples[0], waveform.sample_rate, top_db=self.top_db)
         uri = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
         softer_db = round(20.0 * float(np.log10(self.gain / gain)), 1)
-        return Heard(name, stage, summary, file_name, uri, damage, softer_db)
+        is_unchanged = waveform is not self.clean and np.array_equal(waveform.samples, self.clean.samples)
+        return Heard(name, stage, summary, file_name, uri, damage, softer_db, is_unchanged)
 
 
 def _file_name(name: str) -> str:

@@ -83,7 +83,7 @@ def degrade_one(source: Path, destination: Path, damage: Damage) -> str:
     from audiobuff_core.audio.same_format import check_format, write_in_format_of
     from audiobuff_core.data.damage import CODE_VERSION
     from audiobuff_core.degradation.render import render
-    from audiobuff_core.files import require_writable, write_json
+    from audiobuff_core.files import printable, require_writable, write_json
 
     check_format(source, destination)
     waveform = read_audio(source, whole=True)
@@ -97,16 +97,18 @@ def degrade_one(source: Path, destination: Path, damage: Damage) -> str:
         "row": row.as_dict(),
         "code_version": CODE_VERSION,
     }
-    kinds = ", ".join(fault.kind for fault in row.faults) or "no fault"
+    kinds, place = ", ".join(fault.kind for fault in row.faults) or "no fault", printable(str(destination))
     if damage.plan_only:
         write_json(f"{destination}.json", facts)
-        return f"{destination}.json: {kinds}"
+        return f"{place}.json: {kinds}"
     if _is_done(destination, facts):
-        return f"{destination}: {kinds}, as it was there"
+        return f"{place}: {kinds}, as it was there"
     gain = write_in_format_of(source, destination, render(row, waveform))
     made = {"output": str(destination), "output_gain": gain, "output_sha256": _sha256(destination)}
     write_json(f"{destination}.json", {**facts, **made})
-    return f"{destination}: {kinds}" + (f", {gain:.4g} times as loud, to fit the format" if gain < 1 else "")
+    return f"{printable(str(destination))}: {kinds}" + (
+        f", {gain:.4g} times as loud, to fit the format" if gain < 1 else ""
+    )
 
 
 def _is_done(destination: Path, facts: dict[str, Any]) -> bool:

@@ -1,14 +1,22 @@
 """What `audiobuff degrade --list` prints."""
 
 from audiobuff_core.degradation.kinds import KINDS_TABLE, STAGES
-from audiobuff_core.degradation.recipe import NOISES_FILE, RECIPE_FOLDER, TABLE_FILE, Entry, load_recipe
-
-SEED_FILE = RECIPE_FOLDER / "seed.toml"
+from audiobuff_core.degradation.recipe import (
+    NOISES_FILE,
+    ORIGINAL_FILE,
+    TABLE_FILE,
+    Entry,
+    load_recipe,
+    with_original,
+)
 
 
 def kinds_in_words() -> str:
     """Every kind by its stage, with every way in which the recipes draw it, their weights and their ranges."""
-    entries = [entry for file in (TABLE_FILE, NOISES_FILE, SEED_FILE) for entry in load_recipe(str(file)).entries]
+    table, noises = (load_recipe(str(file)).entries for file in (TABLE_FILE, NOISES_FILE))
+    drawn = {entry.name: f"weight {entry.weight:g}" for entry in table}
+    drawn |= {entry.name: f"weight {entry.weight:g} with --noises" for entry in noises}
+    entries = with_original((*table, *noises))
     lines = []
     for stage in STAGES:
         lines.append(f"{stage}")
@@ -16,14 +24,14 @@ def kinds_in_words() -> str:
             if facts.stage != stage:
                 continue
             lines.append(f"  {kind}: {facts.summary}")
-            found = [entry for entry in entries if entry.kind == kind]
-            if kind == "noise":
-                found = found[:-1]  # the original's is one of these
-            lines += [f"    {_ranges(entry)}" for entry in found]
-    lines += ["", f"Recipes to copy and edit: {TABLE_FILE}, {SEED_FILE}, {NOISES_FILE}"]
+            lines += [
+                f"    {entry.name}, {drawn.get(entry.name, 'in the recipe seed')}: {_ranges(entry)}"
+                for entry in entries
+                if entry.kind == kind
+            ]
+    lines += ["", f"Recipes to copy and edit: {TABLE_FILE}, {ORIGINAL_FILE}, {NOISES_FILE}"]
     return "\n".join(lines)
 
 
 def _ranges(entry: Entry) -> str:
-    ranges = ", ".join(f"{name} {one.in_words()}" for name, one in entry.parameters.items() if name != "folder")
-    return f"{entry.name}, weight {entry.weight:g}: {ranges}"
+    return ", ".join(f"{name} {one.in_words()}" for name, one in entry.parameters.items() if name != "folder")

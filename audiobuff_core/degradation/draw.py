@@ -1,5 +1,6 @@
 """Drawing the faults of a recipe, and what follows from their parameters."""
 
+import json
 import math
 
 import numpy as np
@@ -68,6 +69,7 @@ def _following(kind: str, drawn: Parameters, keys: tuple[object, ...]) -> Parame
     if kind == "wow_flutter":
         seconds = float(drawn["depth_percent"]) / 100.0 / (2.0 * math.pi * float(drawn["rate_hz"]))
         return {"displacement_ms": round(1000.0 * seconds, 5)}
-    if kind == "environment":
-        return {"files": choose_files(str(drawn["folder"]), int(drawn["voices"]), *keys)}
+    if kind == "environment":  # a folder may have fewer recordings than voices were drawn
+        chosen = choose_files(str(drawn["folder"]), int(drawn["voices"]), *keys)
+        return {"voices": len(chosen), "files": json.dumps(chosen)}
     return {}

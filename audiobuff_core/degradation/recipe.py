@@ -13,6 +13,7 @@ from audiobuff_core.errors import InvalidConfig
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 TABLE_FILE = RECIPE_FOLDER / "audiobuff.toml"
 NOISES_FILE = RECIPE_FOLDER / "environment.toml"
+ORIGINAL_FILE = RECIPE_FOLDER / "seed.toml"
 TABLE = "audiobuff"
 ORDERS = ("stages", "written")
 SUFFIX = ".toml"
@@ -68,7 +69,7 @@ def recipe_key(recipe: str) -> str:
 
 
 def load_recipe(recipe: str) -> Recipe:
-    """The recipe `audiobuff`, one in a TOML file, or some kinds of `audiobuff`, all of them at once: `wind+eq:tilt`.
+    """The recipe `audiobuff`, one in a TOML file, or some kinds of the table, all of them at once: `wind+eq:tilt`.
 
     `audiobuff:hum` says the same as `hum`. `@FOLDER` after the name adds the kind `environment`, with the recordings
     in that folder: `audiobuff@noises`.
@@ -84,19 +85,26 @@ def load_recipe(recipe: str) -> Recipe:
         table = replace(table, entries=(*table.entries, *_noises(folder)))
     if wanted == TABLE:
         return table
+    known = with_original(table.entries)
     chosen: list[Entry] = []
     unknown = []
     for name in wanted.removeprefix(TABLE_MARK).split("+"):
-        found = [entry for entry in table.entries if name in (entry.kind, entry.name)]
+        found = [entry for entry in known if name in (entry.kind, entry.name)]
         chosen += [entry for entry in found if entry not in chosen]
         unknown += [] if found else [name]
     if unknown:
-        kinds = dict.fromkeys(entry.kind for entry in table.entries)
+        kinds = dict.fromkeys(entry.kind for entry in known)
         raise InvalidConfig(
             f"Recipe or kind {', '.join(map(repr, unknown))}: expected {TABLE}, seed, clean, demo, a {SUFFIX} file, or "
             f"kinds of {', '.join(kinds)}, joined by +; environment needs a folder of noise: --noises FOLDER"
         )
     return replace(table, name=recipe, description=f"always {recipe}", num_faults=(), entries=tuple(chosen))
+
+
+def with_original(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """`entries`, and those of the original's recipe whose kinds are not among them: every kind can be asked for."""
+    kinds = {entry.kind for entry in entries}
+    return (*entries, *(entry for entry in _load_file(ORIGINAL_FILE).entries if entry.kind not in kinds))
 
 
 def _noises(folder: str) -> list[Entry]:

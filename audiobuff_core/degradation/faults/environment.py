@@ -39,8 +39,8 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator
     return samples + at_ratio(samples, np.broadcast_to(mixed, samples.shape), float(parameters["snr_db"]))
 
 
-def choose_files(folder: str, voices: int, *keys: object) -> str:
-    """The `voices` recordings under `folder` that `keys` choose, as JSON: [[path inside the folder, SHA-256], ...].
+def choose_files(folder: str, voices: int, *keys: object) -> list[tuple[str, str]]:
+    """Path inside `folder` and SHA-256 of the `voices` recordings that `keys` choose; of all, if there are not so many.
 
     Each recording's turn depends on its path and the keys alone, so a new one changes only the draws that it wins.
 
@@ -53,7 +53,7 @@ def choose_files(folder: str, voices: int, *keys: object) -> str:
     if not names:
         raise AudioNotFound(f"No recordings under {folder!r} for the fault 'environment': name a folder that has some")
     chosen = sorted(names, key=lambda name: digest("environment", name, *keys))[:voices]
-    return json.dumps([[name, _hash_of(root / name)] for name in chosen])
+    return [(name, _hash_of(root / name)) for name in chosen]
 
 
 def _hash_of(path: Path) -> str:

@@ -267,8 +267,24 @@ def test_every_kind_is_listed_with_its_ranges(capsys):
     for kind in KINDS_TABLE:
         assert f"\n  {kind}: " in said
     assert "snr_db -5.0..20.0" in said
-    assert "environment:babble" in said
+    assert "environment:babble, weight 0.3 with --noises" in said
+    assert "overdrive, in the recipe seed: drive 1.5..3.0" in said
     assert "audiobuff.toml" in said
+
+
+def test_a_name_with_a_line_break_is_said_in_one_line(folder, capsys):
+    soundfile.write("two\nlines.wav", music(), RATE)
+    assert cli.main(["degrade", "two\nlines.wav", "out\n.wav", "--kinds", "hum"]) == 0
+    assert capsys.readouterr().out == "out\\n.wav: hum\n"
+    assert (folder / "out\n.wav.json").exists()
+
+
+@pytest.mark.slow
+def test_what_a_kind_does_not_change_is_said_on_the_page(folder):
+    soundfile.write("mono.wav", music(), RATE)
+    assert cli.main(["degrade", "mono.wav", "page", "--each"]) == 0
+    unchanged = re.findall(r"<b>([a-z_:]+)</b><span[^>]*>changes nothing", (folder / "page/index.html").read_text())
+    assert unchanged == ["stereo:mono", "stereo:width", "stereo:imbalance", "stereo:polarity"]
 
 
 @pytest.mark.slow
@@ -278,7 +294,8 @@ def test_each_kind_can_be_heard_and_seen(folder):
     page = (folder / "page/index.html").read_text()
     assert "in &amp; &lt;out&gt;.wav" in page
     sounds = re.findall(r'<audio [^>]*src="([^"]+)"', page)
-    assert len(sounds) == len(load_recipe("audiobuff").entries) + 1
+    assert len(sounds) == len(load_recipe("audiobuff").entries) + 3  # the clean one, and two of the original's
+    assert "changes nothing here" not in page
     assert page.count('<img src="data:image/png;base64,') == len(sounds)
     for name in sounds:
         assert soundfile.info(folder / "page" / name).frames == len(music())
@@ -306,6 +323,7 @@ def test_each_kind_can_be_heard_and_seen(folder):
         (["in.wav", "out.wav", "--recipe", "seed", "--kinds", "hum"], "exclude each other"),
         (["in.wav", "out.wav", "--row", "bad.toml"], "JSON"),
         (["in.wav", "out.wav", "--variant", "-1"], "--variant -1"),
+        (["in.wav", "out.wav", "--row", "bad.toml", "--seed", "1337"], "its own seed"),
         (["missing.wav", "out.wav"], "no such file"),
         (["text.wav", "out.wav"], "not audio"),
         (["in.wav", "file/out.wav"], "file"),

@@ -411,7 +411,7 @@ def noises(tmp_path):
 @pytest.mark.parametrize("channels", [1, 2])
 def test_a_users_noise_is_heard_at_its_ratio_as_long_as_the_music(noises, voices, channels, generator):
     clean = white(channels, 2.0)
-    files = environment.choose_files(str(noises), voices, 1, "hash")
+    files = json.dumps(environment.choose_files(str(noises), voices, 1, "hash"))
     parameters = {"folder": str(noises), "files": files, "voices": voices, "start_share": 0.4, "snr_db": 5.0}
     added = environment.apply(clean, RATE, parameters, generator) - clean
     assert ratio_db(clean, added) == pytest.approx(5.0, abs=0.1)
@@ -427,8 +427,8 @@ def test_a_new_noise_changes_only_draws_that_it_wins_and_a_changed_one_is_refuse
     again = [environment.choose_files(str(noises), 1, key) for key in range(40)]
     changed = [after for before, after in zip(drawn, again, strict=True) if before != after]
     assert 0 < len(changed) < 25
-    assert all(json.loads(one)[0][0] == "more.flac" for one in changed)
-    parameters = {"folder": str(noises), "files": changed[0], "start_share": 0.0, "snr_db": 5.0}
+    assert all(name == "more.flac" for ((name, _),) in changed)
+    parameters = {"folder": str(noises), "files": json.dumps(changed[0]), "start_share": 0.0, "snr_db": 5.0}
     soundfile.write(noises / "more.flac", white(1, 0.2)[0], RATE)
     with pytest.raises(DataMissing, match=r"more\.flac"):
         environment.apply(white(), RATE, parameters, generator)
@@ -439,5 +439,5 @@ def test_a_new_noise_changes_only_draws_that_it_wins_and_a_changed_one_is_refuse
 def test_hidden_files_and_folders_called_like_sounds_are_no_noise(noises):
     (noises / "._noise 0.wav").write_bytes(b"what another system leaves")
     (noises / "folder.wav").mkdir()
-    chosen = json.loads(environment.choose_files(str(noises), 16, 1))
+    chosen = environment.choose_files(str(noises), 16, 1)
     assert sorted(name for name, _ in chosen) == ["noise 0.wav", "noise 1.wav", "noise 2.wav"]

@@ -8,6 +8,7 @@ import pytest
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.audio.write import write_audio
 from audiobuff_core.degradation.distribution import parse_distribution
+from audiobuff_core.degradation.kinds import KINDS_TABLE
 from audiobuff_core.degradation.plan import draw_row
 from audiobuff_core.degradation.recipe import RECIPE_FOLDER, TABLE_FILE, load_recipe
 from audiobuff_core.degradation.render import render
@@ -187,6 +188,18 @@ def test_noise_of_a_folder_beside_the_recipe_is_in_the_row(tmp_path):
     (tmp_path / "noises" / "one.wav").unlink()
     with pytest.raises(AudioBuffError, match=r"one\.wav"):
         render(row, music)
+
+
+def test_babble_has_no_more_voices_than_the_folder_has_recordings(tmp_path):
+    for name in ("one", "two"):
+        write_audio(tmp_path / f"{name}.wav", Waveform(np.ones((1, 800), np.float32), 8_000))
+    (fault,) = draw_row("a", "b", recipe=f"environment:babble@{tmp_path}", seed=1, variant=0).faults
+    assert fault.parameters["voices"] == len(json.loads(fault.parameters["files"])) == 2
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS_TABLE.keys() - {"environment"}))
+def test_every_kind_can_be_asked_for(kind):
+    assert {fault.kind for fault in draw_row("a", "b", recipe=kind, seed=1, variant=0).faults} == {kind}
 
 
 def test_the_recipes_in_the_box_are_whole():
