@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from audiobuff_assets import champion
 from audiobuff_core import __version__
 from audiobuff_core.commands import (
     audit,
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--version", action="version", version=f"audiobuff {__version__}")
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
-    restore.add_parser(commands, _champion)
+    restore.add_parser(commands, champion.champion_place)
     audit.add_parser(commands)
     revert.add_parser(commands)
     _add_demo(commands)
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
         doctor,
     ):
         command.add_parser(commands)
+    champion.add_parser(commands)
     completion.add_parser(commands, made)
     return made
 
@@ -171,12 +173,6 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     print_ending(run_demo(options), options)
     return 0
-
-
-def _champion() -> str | None:
-    from audiobuff_assets.champion import champion_place
-
-    return champion_place()
 
 
 def _dev(arguments: argparse.Namespace) -> int:

@@ -63,6 +63,23 @@ def not_worse_than_champion(context: dg.AssetCheckExecutionContext, root: str) -
     return Verdict(comparison.not_worse, {"reason": comparison.reason})
 
 
+@check("model/candidate", blocking=True, partitions=None)
+def no_evaluation_track_was_trained_on(context: dg.AssetCheckExecutionContext, root: str) -> Verdict:
+    """No track that is measured is in any training snapshot: by the content of its samples, and by how it sounds."""
+    from audiobuff_core.evaluation.leaks import find_leaks
+
+    report = find_leaks(root)
+    seen = {
+        "snapshots": report.num_snapshots,
+        "trained_tracks": report.num_trained,
+        "evaluated_tracks": report.num_evaluated,
+        "leaked_by_content": list(report.by_content[:20]),
+        "leaked_by_sound": dict(list(report.by_sound.items())[:20]),
+        "trained_tracks_gone": list(report.gone[:20]),
+    }
+    return Verdict(report.is_clean, seen)
+
+
 @check("restoration/restored", blocking=True, partitions=INBOX_FILES, name="finite_and_same_length")
 def restored_file(context: dg.AssetCheckExecutionContext, root: str) -> Verdict:
     """The repaired file reads back, finite, with the rate, channels and length of the dropped one."""

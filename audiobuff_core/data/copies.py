@@ -62,6 +62,27 @@ def find_copies(fingerprints: Fingerprints, new: Sequence[str]) -> dict[str, str
     return copies
 
 
+def find_alike(known: Fingerprints, new: Fingerprints) -> dict[str, str]:
+    """Which of `new` sound like one of `known`, and like which, the most alike."""
+    if not known or not new:
+        return {}
+    names = list(known)
+    index = _Index(list(known.values()))
+    alike: dict[str, str] = {}
+    for name, one in new.items():
+        share, other = min(
+            (
+                (error_share(one, known[names[other]], offset + near), other)
+                for other, offset in index.candidates(one, before=len(names))
+                for near in (-1, 0, 1)
+            ),
+            default=(1.0, 0),
+        )
+        if share <= MOST_ERRORS:
+            alike[name] = names[other]
+    return alike
+
+
 class _Index:
     """Halves of words, sorted, with the track and the frame that each is from."""
 
@@ -99,16 +120,7 @@ def _halves(one: Fingerprint, frames: NDArray[np.intp]) -> NDArray[np.uint32]:
 
 def save_fingerprints(root: str, shard: str, fingerprints: Fingerprints) -> None:
     """Keep the fingerprints of a shard's tracks under `root`."""
-    buffer = io.BytesIO()
-    names = list(fingerprints)
-    np.savez(
-        buffer,
-        names=np.array(names, dtype=np.str_),
-        lengths=np.array([len(fingerprints[name].words) for name in names], dtype=np.int64),
-        words=np.concatenate([np.zeros(0, np.uint32), *(fingerprints[name].words for name in names)]),
-        heard=np.concatenate([np.zeros(0, np.bool_), *(fingerprints[name].heard for name in names)]),
-    )
-    write_bytes(join(_folder(root), f"{shard}.npz"), buffer.getvalue())
+    write_fingerprints(join(_folder(root), f"{shard}.npz"), fingerprints)
 
 
 def load_fingerprints(root: str) -> Fingerprints:
@@ -118,11 +130,30 @@ def load_fingerprints(root: str) -> Fingerprints:
         return {}
     kept: Fingerprints = {}
     for name in sorted(Path(path).name for path in filesystem.ls(folder, detail=False) if path.endswith(".npz")):
-        with np.load(io.BytesIO(read_bytes(join(_folder(root), name))), allow_pickle=False) as file:
-            ends = np.cumsum(file["lengths"])[:-1]
-            parts = zip(np.split(file["words"], ends), np.split(file["heard"], ends), strict=True)
-            kept |= {str(one): Fingerprint(*part) for one, part in zip(file["names"], parts, strict=False)}
+        kept |= read_fingerprints(join(_folder(root), name))
     return kept
+
+
+def write_fingerprints(place: str, fingerprints: Fingerprints) -> None:
+    """Write `fingerprints` into one file."""
+    buffer = io.BytesIO()
+    names = list(fingerprints)
+    np.savez(
+        buffer,
+        names=np.array(names, dtype=np.str_),
+        lengths=np.array([len(fingerprints[name].words) for name in names], dtype=np.int64),
+        words=np.concatenate([np.zeros(0, np.uint32), *(fingerprints[name].words for name in names)]),
+        heard=np.concatenate([np.zeros(0, np.bool_), *(fingerprints[name].heard for name in names)]),
+    )
+    write_bytes(place, buffer.getvalue())
+
+
+def read_fingerprints(place: str) -> Fingerprints:
+    """What `write_fingerprints` wrote."""
+    with np.load(io.BytesIO(read_bytes(place)), allow_pickle=False) as file:
+        ends = np.cumsum(file["lengths"])[:-1]
+        parts = zip(np.split(file["words"], ends), np.split(file["heard"], ends), strict=True)
+        return {str(one): Fingerprint(*part) for one, part in zip(file["names"], parts, strict=False)}
 
 
 def _folder(root: str) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
+import fsspec
+
 from audiobuff_core.audio.bandwidth import FULL_SHARE
 from audiobuff_core.codecs.protocols import EncoderIdentity
 from audiobuff_core.codecs.registry import EncoderChoice, load_codec
@@ -174,6 +176,15 @@ def load_snapshot(path: str) -> Snapshot:
         statistics={stream: (kept["mean"], kept["std"]) for stream, kept in body["statistics"].items()},
         left_out=tuple(body.get("left_out", ())),
     )
+
+
+def snapshot_paths(root: str) -> list[str]:
+    """Every snapshot that was ever made under `root`."""
+    filesystem, folder = fsspec.core.url_to_fs(join(root, "snapshots"))
+    if not filesystem.isdir(folder):
+        return []
+    names = sorted(path.rsplit("/", 1)[-1] for path in filesystem.ls(folder, detail=False) if path.endswith(".json"))
+    return [join(root, "snapshots", name) for name in names]
 
 
 def _item(root: str, entry: Mapping[str, Any]) -> SnapshotItem:

@@ -1,45 +1,25 @@
 """From a candidate to the champion: the network that repairs what users bring changes only for one not worse."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 from audiobuff_core.errors import CheckpointNotFound, DataMissing, InvalidCheckpoint
 from audiobuff_core.evaluation.bootstrap import Interval, mean_interval
 from audiobuff_core.evaluation.held_out import EVALUATION_KINDS
 from audiobuff_core.evaluation.measure import load_metrics
+from audiobuff_core.evaluation.pointers import Pointer, has_pointer, read_pointer, remember, write_pointer
+from audiobuff_core.evaluation.reigns import withdrawn_weights
 from audiobuff_core.evaluation.table import METRICS, SIGNS, MetricTable
 from audiobuff_core.evaluation.verdict import metric_name, number
-from audiobuff_core.files import exists, join, read_bytes, read_json, write_bytes, write_json
+from audiobuff_core.files import exists, join, read_json
 from audiobuff_core.seeding import digest
 
 # Raise it when the same measurements would lead to another decision.
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 BOOTSTRAP_SEED = 1337
 # A kind that falls by more than this on average has collapsed, however few its clips.
 COLLAPSE_DB = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Pointer:
-    """A checkpoint with a role.
-
-    Attributes:
-        checkpoint: its key.
-        weights_sha256: of its exported weights.
-        metrics: kind to the digest of its measurements.
-        digest: of the above.
-        path: of the JSON file that says so.
-    """
-
-    checkpoint: str
-    weights_sha256: str
-    metrics: Mapping[str, str]
-    digest: str
-    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +61,7 @@ def propose_candidate(root: str, checkpoint_key: str) -> Pointer:
         "weights_sha256": read_json(done)["weights_sha256"],
         "metrics": {kind: table.digest for kind, table in tables.items()},
     }
-    return _point(root, "candidate", content)
+    return write_pointer(root, "candidate", content)
 
 
 def load_candidate(root: str) -> Pointer:
@@ -90,7 +70,7 @@ def load_candidate(root: str) -> Pointer:
     Raises:
         DataMissing: there is none.
     """
-    return _pointer(root, "candidate")
+    return read_pointer(root, "candidate")
 
 
 def load_champion(root: str) -> Pointer:
@@ -99,28 +79,35 @@ def load_champion(root: str) -> Pointer:
     Raises:
         DataMissing: there is none.
     """
-    return _pointer(root, "champion")
+    return read_pointer(root, "champion")
 
 
 def compare_with_champion(root: str) -> Comparison:
     """Clip by clip, the candidate against the champion; the first candidate has none to beat.
 
     Worse means: over all clips the interval of a metric's gain lies below zero, or one kind collapsed, that is fell by
-    more than 3 dB on average.
+    more than 3 dB on average. What was rolled back, or was not measured on every kind that the champion was, is not
+    promoted either.
 
     Raises:
         DataMissing: there is no candidate.
     """
     candidate = load_candidate(root)
-    if not exists(_place(root, "champion")):
+    if not has_pointer(root, "champion"):
         return Comparison(True, "There is no champion yet.", candidate.checkpoint, None, {}, {})
     champion = load_champion(root)
     names = (candidate.checkpoint, champion.checkpoint)
     if candidate.weights_sha256 == champion.weights_sha256:
         return Comparison(True, "The candidate is the champion.", *names, {}, {})
-    gains = _paired_gains(_tables(root, candidate.checkpoint), _tables(root, champion.checkpoint))
+    if (why := withdrawn_weights(root).get(candidate.weights_sha256)) is not None:
+        return Comparison(False, f"The candidate was champion and was taken back. {why}", *names, {}, {})
+    ours, theirs = _tables(root, candidate.checkpoint), _tables(root, champion.checkpoint)
+    gains = _paired_gains(ours, theirs)
     if not gains:
         reason = "Candidate and champion were measured on no clip in common: restore and measure the champion again."
+        return Comparison(False, reason, *names, {}, {})
+    if missing := [kind for kind in theirs if kind not in ours]:
+        reason = f"The candidate was not measured on {', '.join(missing)}, the champion was: evaluate it on them."
         return Comparison(False, reason, *names, {}, {})
     by_kind = {
         kind: {name: mean_interval(values, seed=BOOTSTRAP_SEED) for name, values in of_kind.items()}
@@ -154,8 +141,8 @@ def promote(root: str) -> Pointer:
     }
     if comparison.champion is None or load_champion(root).digest != digest(content):
         # The line first: a champion without history would be worse than a line for a promotion that is done again.
-        _remember(root, {**content, "previous": comparison.champion, "reason": comparison.reason})
-    return _point(root, "champion", content)
+        remember(root, {**content, "previous": comparison.champion, "reason": comparison.reason})
+    return write_pointer(root, "champion", content)
 
 
 def _tables(root: str, checkpoint_key: str) -> dict[str, MetricTable]:
@@ -204,29 +191,3 @@ def _praise(overall: Mapping[str, Interval]) -> str:
     )
     num_clips = next(iter(overall.values())).num_values
     return f"Not worse on {num_clips} clips, better is positive: {figures}."
-
-
-def _point(root: str, role: str, content: dict[str, Any]) -> Pointer:
-    place = _place(root, role)
-    if not exists(place) or read_json(place) != content:
-        write_json(place, content)
-    return _pointer(root, role)
-
-
-def _pointer(root: str, role: str) -> Pointer:
-    place = _place(root, role)
-    if not exists(place):
-        raise DataMissing(f"No {role} at {place}: materialise model/{role}")
-    content = read_json(place)
-    return Pointer(**content, digest=digest(content), path=place)
-
-
-def _remember(root: str, line: dict[str, Any]) -> None:
-    place = join(root, "release", "history.jsonl")
-    before = read_bytes(place) if exists(place) else b""
-    stamped = {**line, "promoted_at": datetime.now(UTC).isoformat(timespec="seconds")}
-    write_bytes(place, before + json.dumps(stamped, sort_keys=True).encode() + b"\n")
-
-
-def _place(root: str, role: str) -> str:
-    return join(root, "release", f"{role}.json")

@@ -83,7 +83,7 @@ LINEAGE = {
         None,
         None,
         {"model/dit_checkpoint", "evaluation/leaderboard"},
-        {"not_worse_than_champion B"},
+        {"not_worse_than_champion B", "no_evaluation_track_was_trained_on B"},
     ),
     "model/champion": ("release", None, None, {"model/candidate"}, {"weights_reload B"}),
     "restoration/inbox": ("restoration", INBOX, None, set(), set()),
