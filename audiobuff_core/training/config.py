@@ -55,6 +55,8 @@ class TrainingConfig:
         checkpoint_seconds: longest time without a checkpoint.
         max_bad_steps: skipped steps in a row (loss not finite) after which training gives up.
         inference_steps: solver steps that the export recommends.
+        inference_tau: how much may be invented that it recommends; None: 1 from `noise`, 0 from `damaged`, `tau_max`
+            from `uncertainty`.
         keep_every: checkpoints of epochs that this divides are kept for good, beside the last two; 0 keeps none.
         patience: validations in a row without a better loss after which training ends; 0 never ends it early.
         architecture: lcfm-dit-v1, or lcfm-dit-v0, the original's.
@@ -100,6 +102,7 @@ class TrainingConfig:
     checkpoint_seconds: float = 300.0
     max_bad_steps: int = 20
     inference_steps: int = 8
+    inference_tau: float | None = None
     keep_every: int = 0
     patience: int = 0
     architecture: str = "lcfm-dit-v1"
@@ -120,8 +123,8 @@ class TrainingConfig:
         ]
         wrong += [
             f"{name} {getattr(self, name)} (expected 0 to 1)"
-            for name in ("p_uncond", "p_drop_stream", "tau_max", "p_tau", "start_share", "ema_decay")
-            if not 0 <= getattr(self, name) <= 1
+            for name in ("p_uncond", "p_drop_stream", "tau_max", "p_tau", "start_share", "ema_decay", "inference_tau")
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) <= 1
         ]
         wrong += [
             f"{name} {getattr(self, name)!r} (expected {' or '.join(known)})"
@@ -181,12 +184,12 @@ PROFILES: dict[str, TrainingConfig] = {
         hidden_dim=512, ratio_weight=0.3, checkpoint_seconds=30.0, log_interval=5, save_every_epochs=4,
         **(_SMALL | {"num_workers": 1}),
     ),
-    # The model in the box: an evening on two cores, at most 16 MB in half precision.
+    # The model in the box: about two hours on two cores, at most 16 MB in half precision.
     "builtin": TrainingConfig(
-        epochs=1000, max_steps=6000, batch_size=8, grad_accum_steps=1, num_workers=1, lr=1e-3, weight_decay=0.01,
+        epochs=1000, max_steps=3600, batch_size=8, grad_accum_steps=1, num_workers=1, lr=1e-3, weight_decay=0.01,
         warmup_steps=100, ema_decay=0.999, d_model=256, n_heads=4, depth=6, hidden_dim=512, magnitude_input=True,
         shared_modulation=True, fusion_every=3, source="uncertainty", tau_max=1.0, p_tau=1.0, start_share=0.8,
-        ratio_weight=0.1, ratio_floor=1e-4, inference_steps=8, log_interval=10, save_every_epochs=1,
+        ratio_weight=0.1, ratio_floor=1e-4, inference_steps=8, inference_tau=0.0, log_interval=10, save_every_epochs=1,
     ),
     # Seconds: for the tests.
     "test": TrainingConfig(

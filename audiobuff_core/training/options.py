@@ -45,7 +45,7 @@ def add_options(made: argparse.ArgumentParser) -> None:
         if field.type is bool:
             add(f"--{field.name}", action=argparse.BooleanOptionalAction, default=None, help=said)
             continue
-        kind = int if str(field.type) == "int | None" else field.type
+        kind = {"int | None": int, "float | None": float}.get(str(field.type), field.type)
         assert isinstance(kind, type)
         add(f"--{field.name}", type=kind, default=None, metavar=kind.__name__.upper(), help=said)
     add("--debug", action="store_true", help="show the traceback of an error")

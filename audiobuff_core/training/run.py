@@ -180,6 +180,7 @@ def _state(
 
 
 def _meta(config: TrainingConfig, profile: str, snapshot: Snapshot, dataset: LatentDataset) -> dict[str, Any]:
+    own_tau = {"noise": 1.0, "damaged": 0.0, "uncertainty": config.tau_max}[config.source]
     return {
         "profile": profile,
         "seed": config.seed,
@@ -189,7 +190,7 @@ def _meta(config: TrainingConfig, profile: str, snapshot: Snapshot, dataset: Lat
         "source": config.source,
         "inference": {
             "steps": config.inference_steps,
-            "tau": {"noise": 1.0, "damaged": 0.0, "uncertainty": config.tau_max}[config.source],
+            "tau": own_tau if config.inference_tau is None else config.inference_tau,
             "window_frames": config.segment_frames,
         },
     }
