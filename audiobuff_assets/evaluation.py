@@ -18,6 +18,7 @@ from resources.retries import RETRIES, retried
 from resources.storage import Storage
 
 if TYPE_CHECKING:
+    from audiobuff_core.audio.waveform import Waveform
     from audiobuff_core.evaluation.table import MetricTable
 
 
@@ -89,6 +90,7 @@ class RestorationConfig(dg.Config):
     """How held-out clips are restored."""
 
     steps: int | None = Field(default=None, description="Solver steps; unset takes the profile's own number.")
+    treatments: bool = Field(default=True, description="Exact treatments before the network; false: the network alone.")
 
 
 @dg.asset(
@@ -107,7 +109,7 @@ class RestorationConfig(dg.Config):
 def restorations(
     context: dg.AssetExecutionContext, config: RestorationConfig, storage: Storage, compute: Compute
 ) -> dg.MaterializeResult[Any]:
-    """Damaged clips after the network: its raw output, nothing spliced in and nothing guarded.
+    """Damaged clips after the exact treatments and the network, as a user's recording is restored.
 
     **One partition** is a checkpoint on a kind of damage.
 
@@ -116,6 +118,10 @@ def restorations(
     **Guarded by** `finite_and_same_length` (blocks).
     """
     from audiobuff_core.evaluation.restorations import restore_set
+    from audiobuff_core.treatment.chain import treat
+
+    def heard(damaged: "Waveform") -> "Waveform":
+        return treat(damaged).waveform if config.treatments else damaged
 
     checkpoint, kind = split_evaluation_key(context.partition_key)
     restorer = compute.restorer(join(storage.url, "checkpoints", checkpoint))
@@ -123,8 +129,8 @@ def restorations(
         storage.url,
         checkpoint,
         kind,
-        restore=lambda damaged: restorer.restore(damaged, steps=config.steps),
-        identity=restorer.identity,
+        restore=lambda damaged: restorer.restore(heard(damaged), steps=config.steps),
+        identity={**restorer.identity, "treatments": config.treatments},
         steps=config.steps,
     )
     return materialized(context, made, options=config.model_dump(), metadata={"clips": len(made.items)})
