@@ -131,7 +131,9 @@ def in_words(evaluation: "Evaluation") -> str:
         speed = evaluation.speeds.get(row)
         lines.append([row, *cells, f"{speed:.3g}x" if speed else ""])
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    table = "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    table = "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
     num_left_out = len(evaluation.items) - len(evaluation.kinds[ALL_KINDS])
     left_out = f", {num_left_out} left out" if num_left_out else ""
     return f"{table}\n{len(evaluation.kinds[ALL_KINDS])} items measured{left_out}; in brackets the gain over degraded"

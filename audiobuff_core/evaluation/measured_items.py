@@ -107,12 +107,26 @@ def _read(item: Item) -> tuple[dict[str, Waveform], list[Problem]]:
         wrong = _difference(clean, waveform)
         if wrong:
             problems.append(Problem(item.name, row, "other format", wrong))
-        elif (delay := constant_delay(clean, waveform)) is not None:
+        elif (delay := _delay(item, row, waveforms)) is not None:
             way = "late" if delay > 0 else "early"
             problems.append(
                 Problem(item.name, row, "misaligned", f"{abs(delay)} samples {way}: shift it onto the clean recording")
             )
     return waveforms, problems
+
+
+def _delay(item: Item, row: str, waveforms: Mapping[str, Waveform]) -> int | None:
+    """By how many samples a row is late; None where it is not.
+
+    What `audiobuff degrade` made is aligned, whatever its filters do to phases, and what keeps those is not late.
+    """
+    clean, degraded, waveform = waveforms["clean"], waveforms.get(FLOOR), waveforms[row]
+    if row == FLOOR:
+        return None if item.damage else constant_delay(clean, waveform)
+    delay = constant_delay(clean, waveform)
+    if delay is None or degraded is None or degraded.samples.shape != waveform.samples.shape:
+        return delay
+    return delay if constant_delay(degraded, waveform) is not None else None
 
 
 def _difference(clean: Waveform, other: Waveform) -> str:

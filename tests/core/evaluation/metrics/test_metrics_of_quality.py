@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from measured_sounds import falls, measured, music, noise
+from scipy.fft import dct
 
 from audiobuff_core.errors import NotMeasurable
 from audiobuff_core.evaluation.metrics.lsd import POWER_FLOOR, WINDOW_SAMPLES, lsd_log10
+from audiobuff_core.evaluation.metrics.mcd import NUM_BANDS, distortion_db
 
 DAMAGED = ("si_sdr_db", "lsd_db", "lsd_log10", "zimtohrli", "visqol_mos")
 
@@ -47,3 +49,46 @@ def test_lsd_log10_of_a_level_change_is_its_tenth_and_has_its_own_floor():
 def test_visqol_needs_a_second(clean):
     with pytest.raises(NotMeasurable, match="shorter than 1 s"):
         measured("visqol_mos", clean[:24_000], clean[:24_000])
+
+
+def test_below_and_above_the_edge_of_the_band_are_told_apart():
+    rate, sound = 16_000, noise("wide", 16_000, 0.1)
+    spectrum = np.fft.rfft(sound)
+    hertz = np.fft.rfftfreq(len(sound), 1 / rate)
+    degraded = np.fft.irfft(np.where(hertz < 4_000, spectrum, 0), len(sound))
+
+    def with_levels(low_db, high_db):
+        gains = np.where(hertz < 4_000, 10 ** (low_db / 20), 10 ** (high_db / 20))
+        return np.fft.irfft(spectrum * gains, len(sound))
+
+    values = {
+        name: [measured(name, sound, with_levels(*levels), rate, degraded) for levels in ((-3, 0), (0, -3), (0, -12))]
+        for name in ("lsd_low_db", "lsd_high_db")
+    }
+    assert values["lsd_low_db"] == [pytest.approx(3, abs=0.1), pytest.approx(0, abs=0.1), pytest.approx(0, abs=0.1)]
+    assert values["lsd_high_db"] == [pytest.approx(0, abs=0.1), pytest.approx(3, abs=0.1), pytest.approx(12, abs=0.1)]
+    assert falls("lsd_high_db", values["lsd_high_db"])
+    assert falls("lsd_low_db", [values["lsd_low_db"][1], values["lsd_low_db"][0]])
+    with pytest.raises(NotMeasurable, match="nothing cut the band"):
+        measured("lsd_low_db", sound, sound, rate, sound)
+    with pytest.raises(NotMeasurable, match="is not known"):
+        measured("lsd_high_db", sound, sound, rate)
+
+
+def test_mr_stft_of_a_level_change_is_known():
+    sound = noise("sound", 20_000, 0.1)
+    # Magnitudes halved: half of the norm is gone, and each logarithm is ln 2 lower.
+    assert measured("mr_stft", sound, sound / 2) == pytest.approx(0.5 + np.log(2), abs=1e-3)
+    assert falls("mr_stft", [measured("mr_stft", sound, sound * gain) for gain in (1, 0.9, 0.5)])
+
+
+def test_mcd_is_the_height_of_a_ripple_and_knows_no_level():
+    orders, bands = 3, np.arange(NUM_BANDS)
+    ripple = 2.0 * np.cos(np.pi * orders * (bands + 0.5) / NUM_BANDS)  # of the natural logarithm of power
+    cepstra = dct(ripple[None], axis=1)[:, 1:14] / (2 * NUM_BANDS)
+    rms_db = 10 / np.log(10) * np.sqrt(np.mean(ripple**2))
+    assert distortion_db(cepstra, np.zeros_like(cepstra)) == pytest.approx(rms_db)
+    sound = noise("sound", 16_000, 0.1)
+    assert measured("mcd_db", sound, sound / 4, 16_000) == pytest.approx(0, abs=1e-3)
+    softer = [np.convolve(sound, np.ones(width) / width, "same") for width in (1, 2, 4)]
+    assert falls("mcd_db", [measured("mcd_db", sound, one, 16_000) for one in softer])
