@@ -24,6 +24,7 @@ from audiobuff_core.commands import (
     prepare,
     restore,
     revert,
+    serve,
     train,
 )
 from audiobuff_core.commands.command_parser import CommandParser
@@ -53,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--version", action="version", version=f"audiobuff {__version__}")
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     restore.add_parser(commands, champion.champion_place)
+    serve.add_parser(commands, champion.champion_place)
     audit.add_parser(commands)
     revert.add_parser(commands)
     _add_demo(commands)

@@ -11,18 +11,20 @@ import numpy as np
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.commands.restored_pair import RestoredPair
 from audiobuff_core.errors import OutputNotWritable
+from audiobuff_core.inference.told_repairs import (
+    HEARD_SECONDS,
+    channels_in_words,
+    clock,
+    counted,
+    heard_size,
+    in_words,
+    length_in_words,
+)
 
 PAGE: Final = "index.html"
 VERSIONS: Final = ("before", "after", "taken away")
 CONTEXT_SECONDS, LONGEST_SECONDS = 0.5, 6.0
-# The shortest time in which a change is heard by its level: a click of 1 ms counts a fiftieth of this.
-HEARD_SECONDS = 0.05
 PEAK = 0.9
-KINDS_IN_WORDS: Final = {
-    "hum": "Mains hum taken out", "clicks": "Click replaced", "clipping": "Clipped peaks rebuilt",
-    "gaps": "Gap filled", "dc": "Offset taken out", "polarity": "Channel turned over",
-    "dead_channel": "Dead channel revived", "network": "Restored by the network",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,6 @@ def write_audit(pair: RestoredPair, restored: Path, folder: Path, top: int) -> t
         ]
     write_bytes(page, _html(pair, restored, cuts, len(left), gain).encode())
     return page, len(cuts)
-
-
-def heard_size(repair: dict[str, Any]) -> float:
-    """The size of a repair in dB, less where it is too short to be heard by its level."""
-    seconds = repair["end_seconds"] - repair["start_seconds"]
-    return float(repair["size_db"]) + 10 * math.log10(min(1.0, max(seconds, 1e-5) / HEARD_SECONDS))
 
 
 def _clear(folder: Path) -> None:
@@ -142,32 +138,15 @@ def _cut(
         versions.append(Version(name, file_name, f"data:image/png;base64,{picture}"))
     return Cut(
         repair["id"],
-        KINDS_IN_WORDS.get(repair["kind"], str(repair["kind"])),
+        in_words(repair["kind"]),
         clock(repair["start_seconds"]),
-        _duration(repair["end_seconds"] - repair["start_seconds"]),
+        length_in_words(repair["end_seconds"] - repair["start_seconds"]),
         f"{clock(span[0] / rate)} to {clock(span[1] / rate)}",
-        _channels(rows, pair.before.channels),
+        channels_in_words(rows, pair.before.channels),
         repair["size_db"],
         repair["confidence"],
         tuple(versions),
     )
-
-
-def clock(seconds: float) -> str:
-    """`seconds` as minutes and seconds, such as 1:32.45."""
-    minutes, rest = divmod(round(seconds, 2), 60)
-    return f"{int(minutes)}:{rest:05.2f}"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s long" if seconds >= 1 else f"{1000 * seconds:.3g} ms long"
-
-
-def _channels(rows: list[int], channels: int) -> str:
-    if channels == 1 or len(rows) == channels:
-        return ""
-    names = ("left", "right") if channels == 2 else tuple(f"channel {row + 1}" for row in range(channels))
-    return ", ".join(names[row] for row in rows)
 
 
 def _html(pair: RestoredPair, restored: Path, cuts: list[Cut], num_left: int, gain: float) -> str:
@@ -194,12 +173,11 @@ def _html(pair: RestoredPair, restored: Path, cuts: list[Cut], num_left: int, ga
 
 def _facts(pair: RestoredPair) -> list[tuple[str, str]]:
     report = pair.report
-    kinds = {kind: sum(one["kind"] == kind for one in report["repairs"]) for kind in report["detected"]}
-    counted = ", ".join(f"{KINDS_IN_WORDS.get(kind, kind).lower()}: {count}" for kind, count in kinds.items())
+    found = ", ".join(f"{in_words(kind).lower()}: {count}" for kind, count in counted(report).items())
     model, coding = report["model"], f"{report['sample_rate']} Hz, {report['channels']} channel(s)"
     return [
         ("Input", report["input"]),
-        ("Found", counted or "nothing"),
+        ("Found", found or "nothing"),
         ("Recording", f"{clock(pair.before.duration_seconds)}, {coding}"),
         ("Model", f"{report['model_place'] or model['profile']} ({model['checkpoint_sha256'][:12]})"),
         ("Seed", str(report["seed"])),

@@ -14,19 +14,24 @@ LOWEST_HZ, HIGHEST_HZ = 60.0, 20_000.0
 TICKS_HZ = (200.0, 1_000.0, 5_000.0, 10_000.0)
 
 
-def spectrogram_png(samples: NDArray[np.float32], sample_rate: int, *, top_db: float) -> bytes:
-    """A palette PNG of 320 x 144 pixels without axes: time to the right, frequency on the mel scale upwards.
+def spectrogram_png(
+    samples: NDArray[np.float32], sample_rate: int, *, top_db: float, width: int = WIDTH_PIXELS,
+    height: int = HEIGHT_PIXELS,
+) -> bytes:  # fmt: skip
+    """A palette PNG of `width` x `height` pixels without axes: time to the right, frequency on the mel scale upwards.
 
     Args:
         samples: one channel, shape [samples].
         sample_rate: in Hz.
         top_db: the level of the brightest colour; the darkest is 80 dB below. Give pictures that are to be compared
             the same one, such as `loudest_db` of the clean clip.
+        width: in pixels.
+        height: in pixels.
     """
     import matplotlib as mpl
     from PIL import Image
 
-    levels_db = mel_levels_db(samples, sample_rate)
+    levels_db = mel_levels_db(samples, sample_rate, width=width, height=height)
     shades = np.clip((levels_db - top_db) / RANGE_DB + 1.0, 0.0, 1.0)
     indices = np.round(shades[::-1] * (NUM_COLOURS - 1)).astype(np.uint8)
     palette = (np.asarray(mpl.colormaps["magma"](np.linspace(0, 1, NUM_COLOURS)))[:, :3] * 255).round().astype(np.uint8)

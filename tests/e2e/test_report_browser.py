@@ -1,6 +1,5 @@
 """The report in a real browser, on a laptop and on a phone."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -11,36 +10,7 @@ from audiobuff_core.evaluation.leaderboard import make_leaderboard
 
 pytestmark = pytest.mark.browser
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-)
 WIDTHS = (1280, 800, 390)
-
-
-def chromium():
-    """The browser's path; without one CI fails and elsewhere the tests are skipped."""
-    found = os.environ.get("AUDIOBUFF_CHROMIUM") or shutil.which("chromium")
-    if found is None:
-        reason = "no Chromium: install the package chromium, or name one by AUDIOBUFF_CHROMIUM"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    return found
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
