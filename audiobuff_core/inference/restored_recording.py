@@ -88,7 +88,7 @@ def restore_recording(
     stored, changed = _as_stored(recording, wet, first)
     left = _left_of(by_network, recording, stored, first, last)
     repairs = [one for one in treatments if one["end_seconds"] > begin / rate and one["start_seconds"] < end / rate]
-    repairs += _network_repairs(left, confidence, rate, first / rate)
+    repairs += _network_repairs(left, confidence, rate, first / rate, last / rate)
     places = [((first + start) / rate, (first + stop) / rate) for start, stop in limited]
     return RestoredRecording(stored, repairs, places, changed, confidence.as_dict(first / rate))
 
@@ -147,6 +147,7 @@ def _treat(wet: Samples, rate: int, settings: RestoreSettings, start_seconds: fl
             told = repair.as_dict()
             told["start_seconds"] = round(told["start_seconds"] + begin / rate + start_seconds, 4)
             told["end_seconds"] = round(told["end_seconds"] + begin / rate + start_seconds, 4)
+            told["size_db"], told["confidence"] = round(told["size_db"], 2), round(told["confidence"], 3)
             repairs.append(told)
     return repairs
 
@@ -196,9 +197,11 @@ def _left_of(by_network: FrameEnergies, recording: Recording, stored: Stored, fi
 
 
 def _network_repairs(
-    energies: FrameEnergies, confidence: ConfidenceMap, rate: int, start_seconds: float
+    energies: FrameEnergies, confidence: ConfidenceMap, rate: int, start_seconds: float, end_seconds: float
 ) -> list[dict[str, Any]]:
     places = changed_places(energies, rate, start_seconds)
+    for place in places:  # the last frame may be shorter than the others
+        place["end_seconds"] = min(place["end_seconds"], round(end_seconds, 4))
     spans = [(one["start_seconds"] - start_seconds, one["end_seconds"] - start_seconds) for one in places]
     return [
         {"kind": "network", "confidence": confidence.between(*span), **place}

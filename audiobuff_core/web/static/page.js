@@ -109,7 +109,8 @@ async function follow(mine) {
       progress(told.ahead ? `${others} before yours` : "About to begin", null);
     } else {
       if (begun.at === null && told.share > 0) { begun.at = performance.now(); begun.share = told.share; }
-      progress(`Repairing${left(begun, told.share)}`, told.share);
+      if (told.share === 0) progress("Looking for hum, clicks and the like", null);
+      else progress(`Repairing${left(begun, told.share)}`, told.share);
     }
     await new Promise(later => setTimeout(later, 400));
   }
@@ -180,7 +181,7 @@ function title(result) {
 
 function levels(result) {
   const was = result.before.loudness_lufs, now = result.after.loudness_lufs;
-  return was === null || now === null || result.copied ? "" : `${was.toFixed(1)} → ${now.toFixed(1)} LUFS`;
+  return was === null || now === null || result.copied ? "" : `${was.toFixed(1)} → ${now.toFixed(1)} LUFS`.replaceAll("-", "−");
 }
 
 function list(result) {
@@ -193,7 +194,8 @@ function list(result) {
     const item = document.createElement("li"), press = document.createElement("button");
     press.type = "button";
     const sure = one.confidence === null ? "" : `${Math.round(100 * one.confidence)} % sure`;
-    const more = [one.length, one.channels, `${one.size_db.toFixed(0)} dBFS`, sure].filter(Boolean).join(" · ");
+    const parts = [one.length, one.channels, `${one.size_db.toFixed(0).replace("-", "−")} dBFS`, sure];
+    const more = parts.filter(Boolean).map(part => part.replaceAll(" ", "\u00a0")).join(" · ");
     for (const [kind, text] of [["at", one.place], ["what", one.words], ["more", more]]) {
       const part = document.createElement("span");
       part.className = kind;
