@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         AudioBuffError: the checkpoint, a flag or the recording can't be used, or the output not be written.
     """
     from audiobuff_core.inference.opened import open_model
-    from audiobuff_core.inference.restore_file import check_restorable, restore_file
+    from audiobuff_core.inference.restore_file import Extras, check_restorable, restore_file
     from audiobuff_core.inference.restorer import Restorer
     from audiobuff_core.inference.settings import RestoreSettings
     from audiobuff_core.models.precision import usable_device
@@ -100,6 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
             Path(arguments.output),
             restorer,
             RestoreSettings(steps=arguments.steps, seed=arguments.seed, cfg=arguments.cfg),
+            extras=Extras(model_place=arguments.checkpoint),
             window_frames=arguments.chunk_tokens,
             overlap_frames=arguments.chunk_tokens - arguments.hop_tokens,
             sample_rate=arguments.sample_rate,

@@ -84,13 +84,25 @@ def restore_recording(
     )
     limited = []
     if not recording.has_headroom:
-        limited = limit_peaks(wet, rate, largest=1.0, largest_true=max(1.0, true_peak))
+        limited = _limited(wet, rate, (begin - first, end - first), rows, max(1.0, true_peak))
     stored, changed = _as_stored(recording, wet, first)
     left = _left_of(by_network, recording, stored, first, last)
     repairs = [one for one in treatments if one["end_seconds"] > begin / rate and one["start_seconds"] < end / rate]
     repairs += _network_repairs(left, confidence, rate, first / rate, last / rate)
     places = [((first + start) / rate, (first + stop) / rate) for start, stop in limited]
     return RestoredRecording(stored, repairs, places, changed, confidence.as_dict(first / rate))
+
+
+def _limited(
+    wet: Samples, rate: int, span: tuple[int, int], rows: list[int], largest_true: float
+) -> list[tuple[int, int]]:
+    """Turn peaks down, in place, in the channels and the span that may change; the places [first, last) in `wet`."""
+    begin, end = span
+    inside = wet[:, begin:end] if len(rows) == len(wet) else wet[rows, begin:end]
+    places = limit_peaks(inside, rate, largest=1.0, largest_true=largest_true)
+    if places and len(rows) < len(wet):
+        wet[rows, begin:end] = inside
+    return [(begin + start, begin + stop) for start, stop in places]
 
 
 def span_of(recording: Recording, settings: RestoreSettings) -> tuple[int, int]:
