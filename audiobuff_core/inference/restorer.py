@@ -189,6 +189,8 @@ class Restorer:
             seconds = latents.times() + section.first / waveform.sample_rate
             kept = (section.keep_first / waveform.sample_rate, section.keep_last / waveform.sample_rate)
             chosen.confidence.add(self.bands, seconds, kept, correction, doubt, damaged)
+        if chosen.strength == 0 or not correction.any():
+            return waveform  # not even the codec's own error
         restored = self.standardisers["target"].from_standard(damaged + chosen.strength * correction)
         wet = self._to_audio(replace(latents, values=restored), waveform, gain)
         leave_intact(wet.samples, waveform.samples, waveform.sample_rate)

@@ -139,3 +139,11 @@ def test_a_long_map_is_told_in_few_columns():
     assert len(found["confidence"]) <= 600
     assert found["column_seconds"] * len(found["confidence"]) >= 999
     assert (found["start_seconds"], found["confidence"][0][0]) == (2.0, 0.5)
+
+
+def test_a_codec_that_loses_something_is_not_used_where_nothing_is_wrong(timid, monkeypatch):
+    """As DAC does: what it gives back is never the input."""
+    made = timid(0.0001)
+    monkeypatch.setattr(type(made.codec), "decode", lambda self, frames, num_samples: pytest.fail("it was decoded"))
+    samples = noise(0.5, 1, 44_100)
+    assert np.array_equal(made.restore(samples, 44_100), samples)
