@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ ENCODERS: Final = {"mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis"
 _VORBIS_KBITS: Final = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
 _SYSTEM_ERROR: Final = 2  # libsndfile's SF_ERR_SYSTEM: the operating system took no more
 _MP3_KBITS: Final = (32, 320)
+# FFmpeg's names of the kinds of film that can be copied packet by packet.
+_FILMS: Final = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 
 
 def check_format(source: Path, destination: Path) -> None:
@@ -42,7 +45,7 @@ def write_in_format_of(source: Path, destination: Path, waveform: Waveform) -> f
     """Write `waveform` with the container and coding of `source`; the gain that made it fit.
 
     Formats of whole numbers and lossy ones can't hold more than full scale: there the whole is scaled by the least
-    that fits. Of a video only the sound is written.
+    that fits. A video keeps its pictures and subtitles.
 
     Raises:
         InvalidAudio: the format can be read and not written.
@@ -148,14 +151,21 @@ def _by_ffmpeg(source: Recording, destination: Path, temporary: Path, stored: St
     name = ENCODERS.get(source.subtype, source.subtype)
     try:
         with av.open(str(source.path)) as old, av.open(str(temporary), "w") as made:
-            context = old.streams.audio[0].codec_context
+            heard: Any = old.streams.audio[0]
+            context = heard.codec_context
             stream: Any = made.add_stream(name, rate=source.sample_rate, layout=context.layout)
             if context.bit_rate:
                 stream.bit_rate = context.bit_rate
-            stream.metadata.update(old.streams.audio[0].metadata)
+            stream.metadata.update(heard.metadata)
             made.metadata.update(old.metadata)
-            for frame in _frames(as_floats(stored), source.sample_rate, context.layout):
-                made.mux(stream.encode(frame))
+            shown = [one for one in old.streams if _is_shown(one)]
+            if shown and old.format.name not in _FILMS:
+                raise InvalidAudio(f"{destination}: pictures are kept in MP4 and Matroska alone; convert {source.path}")
+            late = max(0.0, float((old.streams.audio[0].start_time or 0) * old.streams.audio[0].time_base)) * bool(
+                shown
+            )
+            frames = _frames(as_floats(stored), source.sample_rate, context.layout, late_seconds=late)
+            _mux(made, stream, frames, old, shown)
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise _full(destination) from error
@@ -164,13 +174,39 @@ def _by_ffmpeg(source: Recording, destination: Path, temporary: Path, stored: St
         ) from error
 
 
-def _frames(samples: Any, sample_rate: int, layout: Any) -> Iterator[Any]:  # noqa: ANN401 - untyped av
-    """Frames of samples [channels, samples], and None to flush."""
+def _is_shown(stream: Any) -> bool:  # noqa: ANN401 - untyped av
+    """Whether `stream` is a film or its subtitles: covers are among the tags."""
+    from av.stream import Disposition
+
+    return stream.type in ("video", "subtitle") and not stream.disposition & Disposition.attached_pic
+
+
+def _mux(made: Any, sound: Any, frames: Iterator[Any], old: Any, shown: list[Any]) -> None:  # noqa: ANN401
+    """Write `frames` as the stream `sound` of `made` and, each in its time, the packets of `shown` as they are."""
+    copies = {one.index: made.add_stream_from_template(one) for one in shown}
+    frame = next(frames)
+    for packet in old.demux(shown) if shown else ():
+        if packet.dts is None:  # the last of each stream is empty
+            continue
+        while frame is not None and frame.time <= packet.dts * packet.time_base:
+            made.mux(sound.encode(frame))
+            frame = next(frames)
+        packet.stream = copies[packet.stream.index]
+        made.mux(packet)
+    while frame is not None:
+        made.mux(sound.encode(frame))
+        frame = next(frames)
+    made.mux(sound.encode(None))
+
+
+def _frames(samples: Any, sample_rate: int, layout: Any, *, late_seconds: float) -> Iterator[Any]:  # noqa: ANN401
+    """Frames of samples [channels, samples], the first at `late_seconds`, and None after them."""
     import av
 
+    begin = round(late_seconds * sample_rate)
     for first in range(0, samples.shape[1], BLOCK_SAMPLES):
         block = np.ascontiguousarray(samples[:, first : first + BLOCK_SAMPLES].T).reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(block, format="flt", layout=layout)
-        frame.sample_rate, frame.pts = sample_rate, first
+        frame.sample_rate, frame.pts, frame.time_base = sample_rate, begin + first, Fraction(1, sample_rate)
         yield frame
     yield None

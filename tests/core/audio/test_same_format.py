@@ -3,6 +3,7 @@
 import base64
 import io
 import struct
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 import soundfile
 from PIL import Image
 
+from audiobuff_core.audio.read import read_audio
 from audiobuff_core.audio.recording import read_recording
-from audiobuff_core.audio.same_format import write_like
+from audiobuff_core.audio.same_format import write_in_format_of, write_like
 from audiobuff_core.audio.tags import _flac_blocks
 from audiobuff_core.errors import InvalidAudio
 
@@ -198,3 +200,50 @@ def test_a_cut_off_file_is_said_to_be(tmp_path, suffix):
     (tmp_path / f"in{suffix}").write_bytes(data[: len(data) // 2])
     with pytest.raises(InvalidAudio, match=r"cut off|that can be decoded"):
         read_recording(tmp_path / f"in{suffix}")
+
+
+def film(path, codec, late_seconds=0.0):
+    """A second of pictures with sound that begins `late_seconds` after them."""
+    with av.open(str(path), "w") as file:
+        pictures = file.add_stream("mpeg4", rate=10)
+        pictures.width, pictures.height, pictures.pix_fmt = 32, 32, "yuv420p"
+        sound = file.add_stream(codec, rate=48_000, layout="stereo")
+        for number in range(10):
+            picture = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 20 * number, np.uint8), format="rgb24")
+            picture.pts = number
+            file.mux(pictures.encode(picture))
+        block = np.ascontiguousarray(music(2, 48_000).astype(np.float32)).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(block, format="flt", layout="stereo")
+        frame.sample_rate, frame.pts = 48_000, round(late_seconds * 48_000)
+        frame.time_base = Fraction(1, 48_000)
+        for piece in (frame, None):
+            file.mux(sound.encode(piece))
+        file.mux(pictures.encode(None))
+
+
+def shown_in(path):
+    with av.open(str(path)) as file:
+        packets = [packet for packet in file.demux(file.streams.video) if packet.size]
+        start = file.streams.audio[0].start_time * file.streams.audio[0].time_base
+        return [(bytes(packet), packet.pts * packet.time_base) for packet in packets], start
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "aac"), (".mkv", "libopus")])
+@pytest.mark.parametrize("late_seconds", [0.0, 0.5])
+def test_a_film_keeps_its_pictures_and_the_place_of_its_sound(tmp_path, suffix, codec, late_seconds):
+    source, made = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    film(source, codec, late_seconds)
+    write_in_format_of(source, made, read_audio(source).scaled(0.5))
+    (before, start), (after, new_start) = shown_in(source), shown_in(made)
+    assert len(before) == 10
+    assert after == before
+    assert float(new_start) == pytest.approx(float(start), abs=0.03)
+    levels = [np.std(read_audio(path).samples) for path in (source, made)]
+    assert levels[1] == pytest.approx(0.5 * levels[0], rel=0.1)
+
+
+def test_a_film_that_would_lose_its_pictures_is_refused(tmp_path):
+    film(tmp_path / "in.avi", "libmp3lame")
+    with pytest.raises(InvalidAudio, match="MP4 and Matroska alone"):
+        write_in_format_of(tmp_path / "in.avi", tmp_path / "out.avi", read_audio(tmp_path / "in.avi"))
+    assert not (tmp_path / "out.avi").exists()
