@@ -16,6 +16,7 @@ from audiobuff_core.codecs.fbank import FRAME_SAMPLES, NUM_MELS, SAMPLE_RATE, SH
 from audiobuff_core.codecs.feature_windows import encode_windows
 from audiobuff_core.codecs.file_hash import checked_hash
 from audiobuff_core.codecs.frames import FrameSequence
+from audiobuff_core.codecs.hub_folder import check_config
 from audiobuff_core.codecs.loaded import kept_while_unchanged
 from audiobuff_core.codecs.protocols import EncoderIdentity
 from audiobuff_core.codecs.weights import find_weights
@@ -111,13 +112,14 @@ def _network(folder: Path) -> tuple[Any, str]:
         ) from error
     from safetensors import SafetensorError
 
+    check_config(folder, "architecture", "vit_", name="AudioMAE by timm", fetch="audiomae")
     try:
         model = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0)
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError, json.JSONDecodeError) as error:
         shown = " ".join(str(error).split())[:200]
         raise InvalidCheckpoint(
             f"{folder} is no whole AudioMAE ({shown}): expected config.json and model.safetensors as on the hub; "
-            "delete it and run `audiobuff fetch-weights audiomae`"
+            "name another folder, or fetch it anew with `audiobuff fetch-weights audiomae`"
         ) from error
     _check(model, folder)
     return model, checked_hash(folder / "model.safetensors")

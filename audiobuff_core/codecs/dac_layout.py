@@ -23,16 +23,16 @@ def fold_weight_norm(state: State) -> State:
     """`state` with `weight` = g v / |v| for each weight-normed layer, written either way that torch has written it.
 
     Raises:
-        InvalidCheckpoint: a layer lacks its v.
+        InvalidCheckpoint: a layer lacks its v, or the two don't belong together.
     """
     folded: State = {}
     for name, tensor in state.items():
         old = name.removesuffix("weight_g")
         new = name.removesuffix("parametrizations.weight.original0")
         if old != name:
-            folded[old + "weight"] = _normed(tensor, _partner(state, old + "weight_v"))
+            folded[old + "weight"] = _normed(name, tensor, _partner(state, old + "weight_v"))
         elif new != name:
-            folded[new + "weight"] = _normed(tensor, _partner(state, new + "parametrizations.weight.original1"))
+            folded[new + "weight"] = _normed(name, tensor, _partner(state, new + "parametrizations.weight.original1"))
         elif not name.endswith(("weight_v", "parametrizations.weight.original1")):
             folded[name] = tensor
     return folded
@@ -44,7 +44,13 @@ def _partner(state: State, name: str) -> Tensor:
     return state[name]
 
 
-def _normed(magnitude: Tensor, direction: Tensor) -> Tensor:
+def _normed(name: str, magnitude: Tensor, direction: Tensor) -> Tensor:
+    expected = [len(direction) if direction.ndim else 0, *[1] * (direction.ndim - 1)]
+    if list(magnitude.shape) != expected or magnitude.dtype != direction.dtype:  # torch would write beyond its memory
+        raise InvalidCheckpoint(
+            f"Weight {name!r} is {magnitude.dtype} {list(magnitude.shape)}, expected {direction.dtype} {expected}: the "
+            "file is damaged or no DAC's; fetch it anew, or name another"
+        )
     return torch._weight_norm(direction, magnitude, 0)  # what the layers themselves call
 
 

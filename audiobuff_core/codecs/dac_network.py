@@ -12,6 +12,7 @@ from torch import nn
 
 from audiobuff_core.codecs.dac_layout import fold_weight_norm
 from audiobuff_core.codecs.file_hash import checked_hash
+from audiobuff_core.codecs.hub_folder import check_config
 from audiobuff_core.codecs.loaded import kept_while_unchanged
 from audiobuff_core.errors import EncoderUnavailable, InvalidCheckpoint
 
@@ -93,6 +94,7 @@ def load_transformers(folder: Path) -> DacNetwork:
             "'transformers>=5', or name a .pth of descript-audio-codec"
         ) from error
 
+    check_config(folder, "model_type", "dac", name="DAC by transformers", fetch="descript/dac_44khz")
     weights = folder / "model.safetensors"
     try:
         model: Any = DacModel(DacConfig.from_json_file(str(folder / "config.json")))
@@ -100,7 +102,7 @@ def load_transformers(folder: Path) -> DacNetwork:
     except (OSError, ValueError, SafetensorError) as error:
         raise InvalidCheckpoint(
             f"{folder} is no whole DAC of transformers ({_first_line(error)}): expected config.json and "
-            "model.safetensors; delete it and run `audiobuff fetch-weights`"
+            "model.safetensors; name another, or fetch it anew with `audiobuff fetch-weights descript/dac_44khz`"
         ) from error
     _load_state(model, fold_weight_norm(state), str(folder))
     # Of the strides that the layers have: a `hop_length` in the file would be taken at its word.
@@ -115,8 +117,8 @@ def _read_pth(path: Path) -> Any:  # noqa: ANN401
         raise EncoderUnavailable(f"No DAC weights at {path}: run `audiobuff fetch-weights dac`") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
         raise InvalidCheckpoint(
-            f"{path} can't be read as weights ({_first_line(error)}): it is truncated or no .pth of tensors; "
-            "delete it and run `audiobuff fetch-weights dac`"
+            f"{path} can't be read as weights: it is truncated, or no .pth of tensors alone; name another, or fetch it "
+            "anew with `audiobuff fetch-weights dac`"
         ) from error
 
 

@@ -70,15 +70,19 @@ def load_feature_encoder(stream: SideStream, name: str) -> "FeatureEncoder":
 
 def _load(option: str, choice: str, known: dict[str, str]) -> Any:  # noqa: ANN401 - of the protocol the caller names
     """The encoder of `choice`: `name`, or `name:location` with another place of its weights."""
-    name, _, location = choice.partition(":")
+    name, colon, location = choice.partition(":")
     if name not in known:
         raise EncoderUnavailable(
             f"Encoder {name!r} for --{option} is unknown: expected one of {', '.join(sorted(known))}"
         )
     module, _, attribute = known[name].partition(":")
     make = getattr(import_module(module), attribute)
-    if not location:
+    if not colon:
         return make()
+    if not location:
+        raise EncoderUnavailable(
+            f"Nothing after the colon of {choice!r} for --{option}: expected a path, URL or hub id, or {name!r} alone"
+        )
     if isinstance(make, type):
         raise EncoderUnavailable(f"Encoder {name!r} for --{option} has no weights: give its name without {location!r}")
     return make(location)

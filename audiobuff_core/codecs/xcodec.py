@@ -17,6 +17,7 @@ from audiobuff_core.codecs.codes import check_codes
 from audiobuff_core.codecs.feature_windows import encode_windows
 from audiobuff_core.codecs.file_hash import checked_hash
 from audiobuff_core.codecs.frames import FrameSequence
+from audiobuff_core.codecs.hub_folder import check_config
 from audiobuff_core.codecs.loaded import kept_while_unchanged
 from audiobuff_core.codecs.protocols import EncoderIdentity
 from audiobuff_core.codecs.weights import find_weights
@@ -207,6 +208,7 @@ def _read(folder: Path) -> Any:  # noqa: ANN401
     quiet: Any = disable_progress_bar  # untyped
     quiet()  # the weights are on this disk: its bar would only break into ours
     kind: Any = XcodecModel
+    check_config(folder, "model_type", "xcodec", name="X-Codec", fetch="xcodec")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its attention and norms warn of what torch will change
@@ -217,12 +219,12 @@ def _read(folder: Path) -> Any:  # noqa: ANN401
         shown = " ".join(str(error).split())[:200]
         raise InvalidCheckpoint(
             f"{folder} is no whole X-Codec ({shown}): expected config.json and model.safetensors as on the hub; "
-            "delete it and run `audiobuff fetch-weights xcodec`"
+            "name another folder, or fetch it anew with `audiobuff fetch-weights xcodec`"
         ) from error
     missing = sorted(report["missing_keys"])
     if missing:
         raise InvalidCheckpoint(
-            f"{folder} lacks {len(missing)} weights of an X-Codec, {missing[0]} first: delete it and run "
-            "`audiobuff fetch-weights xcodec`"
+            f"{folder} lacks {len(missing)} weights of an X-Codec, {missing[0]} first: name another folder, or "
+            "fetch it anew with `audiobuff fetch-weights xcodec`"
         )
     return model

@@ -5,7 +5,7 @@ import pytest
 import torch
 from contracts.codec import tone_and_noise
 from contracts.feature_encoder import FeatureEncoderContract
-from small_networks import quiet_import, save_audiomae
+from small_networks import quiet_import, random_weights, save_audiomae
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.codecs.audiomae import AudioMae, load_audiomae
@@ -115,6 +115,14 @@ def test_a_broken_or_other_network_is_refused(tmp_path, folder):
         load_audiomae(str(tmp_path / "wide"))
 
 
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    with pytest.raises(InvalidCheckpoint, match=r"config\.json can't be read as JSON \(No such file"):
+        load_audiomae(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"architecture": "resnet50"}')
+    with pytest.raises(InvalidCheckpoint, match=r"describes 'resnet50' as its architecture.*fetch-weights audiomae"):
+        load_audiomae(str(tmp_path))
+
+
 def test_without_timm_the_fix_is_named(folder, monkeypatch, tmp_path):
     import shutil
     import sys
@@ -127,7 +135,7 @@ def test_without_timm_the_fix_is_named(folder, monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_published_size(tmp_path):
-    save_audiomae(tmp_path, width=768)
+    random_weights.save_audiomae(tmp_path)
     encoder = load_audiomae(str(tmp_path))
     frames = encoder.encode(tone_and_noise(12 * 16_000, 16_000))
     assert frames.values.shape == (1, 75, 768)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from contracts.codec import CodecContract, tone_and_noise
-from small_networks import DEFAULT_DAC, PUBLISHED_DAC, SMALL_DAC, save_descript, save_transformers
+from small_networks import PUBLISHED_DAC, SMALL_DAC, save_descript, save_transformers
 
 from audiobuff_core.audio.loudness import loudness_lufs
 from audiobuff_core.audio.waveform import Waveform
@@ -65,13 +65,13 @@ def test_both_packages_give_the_same(networks, space):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rate", list(PUBLISHED_DAC))
-def test_both_packages_give_the_same_in_published_size(tmp_path, rate):
-    kwargs = DEFAULT_DAC | PUBLISHED_DAC[rate]
+@pytest.mark.parametrize("name", list(PUBLISHED_DAC))
+def test_both_packages_give_the_same_in_published_size(tmp_path, name):
+    kwargs = PUBLISHED_DAC[name]
     state = save_descript(tmp_path / "weights.pth", kwargs)
     save_transformers(tmp_path / "hub", kwargs, state)
-    codecs = [DacCodec(load_dac_network(tmp_path / name)) for name in ("weights.pth", "hub")]
-    assert [codec.hop_length for codec in codecs] == [{"44khz": 512}.get(rate, 320)] * 2
+    codecs = [DacCodec(load_dac_network(tmp_path / place)) for place in ("weights.pth", "hub")]
+    assert [codec.hop_length for codec in codecs] == [{"dac": 512}.get(name, 320)] * 2
     assert codecs[0].latent_dim == 8 * kwargs["n_codebooks"]
     assert DacCodec(load_dac_network(tmp_path / "hub"), space="summed").latent_dim == 1024
     assert_parity(*codecs, tone_and_noise(2 * kwargs["sample_rate"] + 5, kwargs["sample_rate"]))
@@ -241,6 +241,25 @@ def test_broken_weights_are_one_clear_line(places, tmp_path, break_it):
     with pytest.raises(InvalidCheckpoint, match="fetch") as caught:
         load_dac_network(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("magnitude", [torch.ones(1, 1, 7), torch.ones(8, 1, 1, dtype=torch.float64), torch.ones(8)])
+def test_weight_norm_of_another_layer_is_refused(places, tmp_path, magnitude):
+    saved = torch.load(places["descript"], weights_only=True)
+    assert saved["state_dict"]["encoder.block.0.weight_g"].shape == (8, 1, 1)
+    saved["state_dict"]["encoder.block.0.weight_g"] = magnitude  # torch itself would write beyond its memory
+    torch.save(saved, tmp_path / "weights.pth")
+    with pytest.raises(InvalidCheckpoint, match=r"encoder\.block\.0\.weight_g.*expected torch\.float32 \[8, 1, 1\]"):
+        load_dac_network(tmp_path / "weights.pth")
+
+
+def test_a_folder_of_another_encoder_is_refused_by_its_config(places, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "xcodec"}')
+    with pytest.raises(InvalidCheckpoint, match=r"describes 'xcodec' as its model_type: expected 'dac'"):
+        load_dac_network(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(InvalidCheckpoint, match=r"describes None as its model_type"):
+        load_dac_network(tmp_path)
 
 
 def test_a_broken_folder_is_one_clear_line(places, tmp_path):

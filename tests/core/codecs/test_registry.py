@@ -39,6 +39,11 @@ def test_a_location_for_an_encoder_without_weights_is_refused():
         load_codec("builtin:/nowhere")
 
 
+def test_an_empty_location_is_not_taken_for_the_usual_one():
+    with pytest.raises(EncoderUnavailable, match="Nothing after the colon of 'dac:' for --codec"):
+        load_codec("dac:")
+
+
 def test_the_defaults_are_built_in():
     assert EncoderChoice().as_dict() == {"codec": "builtin", "structure": "builtin", "semantic": "builtin"}
 

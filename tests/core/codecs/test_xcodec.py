@@ -109,6 +109,16 @@ def test_a_broken_folder_is_refused(tmp_path, folder):
         load_xcodec(str(tmp_path / "cut"))
 
 
+def test_a_folder_of_another_encoder_is_refused_in_one_line(tmp_path, folder, capfd):
+    import shutil
+
+    shutil.copytree(folder, tmp_path / "dac")
+    (tmp_path / "dac/config.json").write_text('{"model_type": "dac"}')
+    with pytest.raises(InvalidCheckpoint, match=r"describes 'dac' as its model_type: expected 'xcodec'"):
+        load_xcodec(str(tmp_path / "dac"))
+    assert capfd.readouterr().err == ""  # the library's report of keys is many lines
+
+
 class Quantizer(nn.Module):
     """Three random codebooks of 1024 entries, 12 wide, each for what the one before left over."""
 
@@ -179,7 +189,7 @@ def test_a_module_that_breaks_the_contract_is_refused(module, monkeypatch):
 
 @pytest.mark.slow
 def test_published_size(tmp_path):
-    save_xcodec(tmp_path, {})
+    save_xcodec(tmp_path)
     encoder = load_xcodec(str(tmp_path))
     frames = encoder.encode(tone_and_noise(12 * 16_000, 16_000))
     assert frames.values.shape == (1, 600, 1024)
