@@ -151,7 +151,7 @@ def _by_ffmpeg(source: Recording, destination: Path, temporary: Path, stored: St
     name = ENCODERS.get(source.subtype, source.subtype)
     try:
         with av.open(str(source.path)) as old, av.open(str(temporary), "w") as made:
-            heard: Any = old.streams.audio[0]
+            heard = old.streams.audio[0]
             context = heard.codec_context
             stream: Any = made.add_stream(name, rate=source.sample_rate, layout=context.layout)
             if context.bit_rate:
