@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from audiobuff_assets.columns import DEGRADED, PLAN, columns
 from audiobuff_assets.results import OWNERS, TAGS, key, materialized
 from resources.automation import when_inputs_change
 from resources.code_version import code_version
@@ -37,6 +38,7 @@ class DamageConfig(dg.Config):
 
 @dg.asset(
     key=key("degradation/plan"),
+    metadata=columns(PLAN),
     group_name="degradation",
     deps=[key("audio/pristine")],
     partitions_def=SHARDS,
@@ -86,6 +88,7 @@ def _lines(kinds: Counter[str]) -> list[str]:
 
 @dg.asset(
     key=key("audio/degraded"),
+    metadata=columns(DEGRADED),
     group_name="degradation",
     deps=[key("audio/pristine"), key("degradation/plan")],
     partitions_def=SHARDS,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from audiobuff_assets.columns import CLIPS, LEADERBOARD, METRICS, RESTORED_CLIPS, columns
 from audiobuff_assets.results import OWNERS, TAGS, key, materialized
 from audiobuff_core.errors import DataMissing
 from audiobuff_core.files import join
@@ -37,6 +38,7 @@ class HeldOutConfig(dg.Config):
 
 @dg.asset(
     key=key("evaluation/degraded"),
+    metadata=columns(CLIPS),
     group_name="evaluation",
     deps=[dg.AssetDep(key("audio/pristine"), partition_mapping=dg.AllPartitionMapping())],
     partitions_def=DAMAGE_KINDS,
@@ -95,6 +97,7 @@ class RestorationConfig(dg.Config):
 
 @dg.asset(
     key=key("evaluation/restorations"),
+    metadata=columns(RESTORED_CLIPS),
     group_name="evaluation",
     deps=[held_out, key("model/dit_checkpoint")],
     partitions_def=EVALUATIONS,
@@ -138,6 +141,7 @@ def restorations(
 
 @dg.asset(
     key=key("evaluation/metrics"),
+    metadata=columns(METRICS),
     group_name="evaluation",
     deps=[held_out, restorations],
     partitions_def=EVALUATIONS,
@@ -177,6 +181,7 @@ def _worst_clips(table: "MetricTable") -> dg.MarkdownMetadataValue:
 
 @dg.asset(
     key=key("evaluation/leaderboard"),
+    metadata=columns(LEADERBOARD),
     group_name="evaluation",
     deps=[metrics, key("model/dit_checkpoint")],
     kinds={"python", "html"},

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from audiobuff_assets.columns import INCOMING, PRISTINE, columns
 from audiobuff_assets.results import OWNERS, TAGS, key, materialized
 from resources.automation import when_inputs_change
 from resources.code_version import code_version
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 incoming = dg.AssetSpec(
     key("audio/incoming"),
+    metadata=columns(INCOMING),
     group_name="ingest",
     partitions_def=SHARDS,
     kinds={"file"},
@@ -46,6 +48,7 @@ class IngestConfig(dg.Config):
 
 @dg.asset(
     key=key("audio/pristine"),
+    metadata=columns(PRISTINE),
     group_name="ingest",
     deps=[incoming],
     partitions_def=SHARDS,

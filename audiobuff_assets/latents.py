@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from audiobuff_assets.columns import LATENTS, columns
 from audiobuff_assets.results import OWNERS, TAGS, key, materialized
 from resources.automation import when_inputs_change
 from resources.code_version import code_version
@@ -28,6 +29,7 @@ def latents_asset(stream: "Stream") -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key(f"latents/{stream}"),
+        metadata=columns(LATENTS),
         group_name="latents",
         deps=[key("audio/pristine"), key("audio/degraded")],
         partitions_def=SHARDS,

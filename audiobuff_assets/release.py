@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from audiobuff_assets.columns import POINTER, columns
 from audiobuff_assets.results import OWNERS, TAGS, key, materialized, path_of
 from resources.code_version import code_version
 from resources.storage import Storage
@@ -11,6 +12,7 @@ from resources.storage import Storage
 
 @dg.asset(
     key=key("model/candidate"),
+    metadata=columns(POINTER),
     group_name="release",
     deps=[key("model/dit_checkpoint"), key("evaluation/leaderboard")],
     kinds={"python", "json"},
@@ -34,6 +36,7 @@ def candidate(context: dg.AssetExecutionContext, storage: Storage) -> dg.Materia
 
 @dg.asset(
     key=key("model/champion"),
+    metadata=columns(POINTER),
     group_name="release",
     deps=[candidate],
     kinds={"python", "json"},

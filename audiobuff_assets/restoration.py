@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 from pydantic import Field
 
+from audiobuff_assets.columns import REPAIRED, columns
 from audiobuff_assets.results import OWNERS, TAGS, key, materialized
 from audiobuff_core.errors import InvalidAudio
 from audiobuff_core.files import join
@@ -48,6 +49,7 @@ class RestoreConfig(dg.Config):
 
 @dg.asset(
     key=key("restoration/restored"),
+    metadata=columns(REPAIRED),
     group_name="restoration",
     deps=[inbox, key("model/champion")],
     partitions_def=INBOX_FILES,

@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from audiobuff_assets.columns import SNAPSHOT, TRAINING_LOG, columns
 from audiobuff_assets.results import OWNERS, TAGS, key, materialized, path_of, provenance
 from audiobuff_core.errors import CheckpointNotFound, DataMissing
 from audiobuff_core.files import exists, join, read_bytes, read_json
@@ -23,6 +24,7 @@ LATENTS = [key("latents/target"), key("latents/structure"), key("latents/semanti
 
 @dg.asset(
     key=key("dataset/training_snapshot"),
+    metadata=columns(SNAPSHOT),
     group_name="training",
     deps=LATENTS,
     kinds={"python", "json"},
@@ -84,6 +86,7 @@ class TrainingConfig(dg.Config):
 
 @dg.asset(
     key=key("model/dit_checkpoint"),
+    metadata=columns(TRAINING_LOG),
     group_name="training",
     deps=[training_snapshot],
     pool="gpu",

@@ -7,7 +7,7 @@ import dagster as dg
 from audiobuff_core.files import exists, join, names_in, read_json
 from audiobuff_core.seeding import digest
 from jobs.jobs import damage_held_out_audio, evaluate_checkpoint, release_checkpoint
-from resources.automation import sensor_status
+from resources.automation import sensor_status, tick_seconds
 from resources.currency import FINGERPRINT, PATH, Graph, data_versions, fingerprint, latest_record, recorded
 from resources.partitions import CHECKPOINTS, DAMAGE_KINDS, evaluation_key
 from resources.storage import Storage
@@ -19,7 +19,7 @@ REQUEST_TAG = "audiobuff/request"
 
 
 @dg.sensor(
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=tick_seconds(60),
     default_status=sensor_status(),
     description=(
         "Report checkpoints that were not trained here.\n\n"
@@ -53,7 +53,7 @@ def register_new_checkpoints(context: dg.SensorEvaluationContext, storage: Stora
     asset_key=CHECKPOINT,
     name="evaluate_new_checkpoint",
     jobs=[damage_held_out_audio, evaluate_checkpoint],
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=tick_seconds(30),
     default_status=sensor_status(),
     description=(
         "Evaluate every new checkpoint, one run a kind of damage.\n\n"
@@ -83,7 +83,7 @@ def evaluate_new_checkpoint(
 
 @dg.sensor(
     jobs=[evaluate_checkpoint, release_checkpoint],
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=tick_seconds(60),
     default_status=sensor_status(),
     description=(
         "When a checkpoint is evaluated: leaderboard, candidate, check, champion.\n\n"

@@ -7,7 +7,7 @@ import dagster as dg
 from audiobuff_core.files import exists, join
 from jobs.jobs import restore_inbox
 from jobs.registration import find_dropped
-from resources.automation import sensor_status, settle_seconds
+from resources.automation import sensor_status, settle_seconds, tick_seconds
 from resources.inbox import inbox_files, inbox_place
 from resources.partitions import INBOX_FILES
 from resources.storage import Storage
@@ -18,7 +18,7 @@ RESTORED = dg.AssetKey(["restoration", "restored"])
 
 @dg.sensor(
     job=restore_inbox,
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=tick_seconds(30),
     default_status=sensor_status(),
     description=(
         "Repair every file that is dropped into the inbox, with the champion.\n\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 
 from audiobuff_core.errors import InvalidConfig
-from resources.automation import sensor_status
+from resources.automation import sensor_status, tick_seconds
 from resources.redaction import redacted
 
 WEBHOOK_VARIABLE = "AUDIOBUFF_WEBHOOK"
@@ -24,7 +24,7 @@ MAX_CHARACTERS = 500
 
 @dg.run_failure_sensor(
     default_status=sensor_status(),
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=tick_seconds(30),
     description=(
         "Notify once of every run that failed, with its link.\n\n"
         f"A line of `{LOG_NAME}` in the Dagster home, and a JSON message {{text}} to the URL {WEBHOOK_VARIABLE} where "

@@ -26,7 +26,7 @@ BUNDLED_DATE = "20250101"
 """The date in the keys of the bundled corpus: fixed, so that everybody's demo has the same shards."""
 
 MAX_NAMED = 10
-SHARDS_A_LOOK = 8
+FILES_A_LOOK = 256
 
 _VERSION_TAG = "dagster/data_version"
 _INCOMING = dg.AssetKey(["audio", "incoming"])
@@ -84,7 +84,7 @@ def find_arrivals(
         tracks_per_shard=tracks_per_shard,
         date=BUNDLED_DATE if bundled else f"{dt.date.today():%Y%m%d}",
         # A tick that lasts too long is cut off: the rest of a large library comes in the ones after it.
-        max_new=_ALL if bundled else SHARDS_A_LOOK * tracks_per_shard,
+        max_new=_ALL if bundled else FILES_A_LOOK,
         settle_seconds=settle_seconds,
     )
     if bundled and is_local(inbox_place(root)) and not exists(inbox_place(root)):

@@ -8,7 +8,14 @@ import dagster as dg
 from audiobuff_core.errors import AudioBuffError
 from audiobuff_core.seeding import digest
 from jobs.registration import Arrivals, find_arrivals, vanished_events
-from resources.automation import INCOMING_VARIABLE, sensor_status, settle_seconds
+from resources.automation import (
+    INCOMING_VARIABLE,
+    TRACKS_PER_SHARD,
+    sensor_status,
+    settle_seconds,
+    tick_seconds,
+    tracks_per_shard,
+)
 from resources.storage import Storage
 
 
@@ -17,7 +24,7 @@ def register_new_audio(bundled: Path) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="register_new_audio",
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=tick_seconds(30),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Find new and changed recordings, and files in the inbox, and add their partitions.\n\n"
@@ -33,7 +40,12 @@ def register_new_audio(bundled: Path) -> dg.SensorDefinition:
         settling = settle_seconds() if watched else 0.0
         try:
             arrivals = find_arrivals(
-                context.instance, storage.url, folder, bundled=not watched, settle_seconds=settling
+                context.instance,
+                storage.url,
+                folder,
+                bundled=not watched,
+                tracks_per_shard=tracks_per_shard() if watched else TRACKS_PER_SHARD,
+                settle_seconds=settling,
             )
         except AudioBuffError as error:
             return dg.SkipReason(str(error))
@@ -88,7 +100,7 @@ keep_latents_current = dg.AutomationConditionSensorDefinition(
         )
     ),
     default_status=sensor_status(),
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=tick_seconds(30),
     description=(
         "Make what new and changed recordings need, up to latents and held-out clips.\n\n"
         "Each asset says when (its automation condition): it is missing, or the data version of an input changed, "

@@ -11,6 +11,9 @@ ON = ("1", "on", "true", "yes")
 INCOMING_VARIABLE = "AUDIOBUFF_INCOMING"
 SETTLE_VARIABLE = "AUDIOBUFF_SETTLE_SECONDS"
 SETTLE_SECONDS = 10.0
+TICK_VARIABLE = "AUDIOBUFF_TICK_SECONDS"
+SHARD_VARIABLE = "AUDIOBUFF_TRACKS_PER_SHARD"
+TRACKS_PER_SHARD = 32
 
 
 def is_on() -> bool:
@@ -26,6 +29,16 @@ def sensor_status() -> dg.DefaultSensorStatus:
 def schedule_status() -> dg.DefaultScheduleStatus:
     """As `sensor_status`."""
     return dg.DefaultScheduleStatus.RUNNING if is_on() else dg.DefaultScheduleStatus.STOPPED
+
+
+def tick_seconds(usual: int) -> int:
+    """How often a sensor looks: as `usual`, or the variable AUDIOBUFF_TICK_SECONDS."""
+    return int(os.environ.get(TICK_VARIABLE, "") or usual)
+
+
+def tracks_per_shard() -> int:
+    """Recordings a shard: the variable AUDIOBUFF_TRACKS_PER_SHARD, or 32."""
+    return int(os.environ.get(SHARD_VARIABLE, "") or TRACKS_PER_SHARD)
 
 
 def settle_seconds() -> float:

@@ -14,12 +14,20 @@ import psutil
 
 from audiobuff_core.errors import OutputNotWritable
 from audiobuff_core.files import write_bytes
+from resources.process_marks import PROCESS_TAG, living_process, mark_of
 from resources.storage import ROOT_VARIABLE
 
 HOME_VARIABLE = "DAGSTER_HOME"
 DEFAULT_HOME = ".dagster"
 
 SETTINGS: dict[str, Any] = {
+    "run_launcher": {
+        "module": "resources.warm_launcher",
+        "class": "WarmRunLauncher",
+        "config": {
+            "preload": ["audiobuff_assets.definitions", "audiobuff_core.data.extraction", "scipy.signal", "torch"]
+        },
+    },
     "telemetry": {"enabled": False},
     "concurrency": {
         "pools": {"default_limit": 1},
@@ -27,7 +35,7 @@ SETTINGS: dict[str, Any] = {
     },
     "run_monitoring": {
         "enabled": True,
-        "start_timeout_seconds": 180,
+        "start_timeout_seconds": 300,
         "cancel_timeout_seconds": 180,
         "free_slots_after_run_end_seconds": 30,
     },
@@ -47,7 +55,6 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_PROCESS_TAG = "audiobuff/process"
 
 
 def prepare_home(home: Path, *, root: str | None = None) -> Path:
@@ -86,8 +93,7 @@ def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
 
 def process_tags() -> dict[str, str]:
     """Tags that say which process executes a run."""
-    process = psutil.Process()
-    return {_PROCESS_TAG: f"{process.pid}@{process.create_time():.2f}"}
+    return {PROCESS_TAG: mark_of(os.getpid())}
 
 
 def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -113,9 +119,8 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 
 def _may_live(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Whether the process of `run` exists, or is unknown."""
-    if (tag := run.tags.get(_PROCESS_TAG)) is not None:
-        pid, _, created = tag.partition("@")
-        return psutil.pid_exists(int(pid)) and f"{psutil.Process(int(pid)).create_time():.2f}" == created
+    if (mark := run.tags.get(PROCESS_TAG)) is not None:
+        return living_process(mark) is not None
     pids = set()
     for record in instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT).records:
         if found := re.search(r"\(pid: (\d+)\)", record.event_log_entry.user_message or record.event_log_entry.message):

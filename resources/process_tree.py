@@ -22,11 +22,16 @@ def descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-def end_tree(pid: int, *, grace_seconds: Sequence[float] = (30.0, 5.0, 5.0)) -> list[int]:
+def end_tree(
+    pid: int,
+    *,
+    grace_seconds: Sequence[float] = (30.0, 5.0, 5.0),
+    interrupts: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
+) -> list[int]:
     """End `pid` and its descendants: SIGINT, then SIGTERM, then SIGKILL, each with its grace.
 
-    The first grace must be longer than saving a checkpoint takes. A second interrupt while waiting goes to the next
-    signal at once.
+    The first grace must be longer than saving a checkpoint takes. A second interrupt (any of
+    `interrupts`) while waiting goes to the next signal at once.
 
     Returns:
         The process ids that had to be killed.
@@ -46,7 +51,7 @@ def end_tree(pid: int, *, grace_seconds: Sequence[float] = (30.0, 5.0, 5.0)) -> 
         for process in living:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-        with suppress(KeyboardInterrupt):
+        with suppress(*interrupts):
             _wait(list(family.values()), grace)
     return killed
 

@@ -59,7 +59,11 @@ class Trainer(dg.ConfigurableResource):  # type: ignore[type-arg]
                 context.log.info("Cancelled: asking the trainer to save its checkpoint and stop.")
                 raise
             finally:
-                killed = end_tree(process.pid, grace_seconds=(self.save_seconds, self.stop_seconds, 5.0))
+                killed = end_tree(
+                    process.pid,
+                    grace_seconds=(self.save_seconds, self.stop_seconds, 5.0),
+                    interrupts=(KeyboardInterrupt, DagsterExecutionInterruptedError),
+                )
                 if process.poll() is None:
                     process.wait()
                 if killed:

@@ -138,7 +138,7 @@ def test_a_shard_registered_by_a_tick_that_was_cut_off_is_reported_by_the_next(p
 
 
 def test_a_large_library_comes_in_several_ticks(place, folder, monkeypatch):
-    monkeypatch.setattr("jobs.registration.SHARDS_A_LOOK", 1)
+    monkeypatch.setattr("jobs.registration.FILES_A_LOOK", 32)
     for seed in range(40):
         record(folder / f"{seed}.wav", seed)
     sensor = register_new_audio(corpus_folder())

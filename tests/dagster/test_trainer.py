@@ -1,4 +1,5 @@
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -112,6 +113,30 @@ def test_a_cancelled_training_saves_and_leaves_no_process(ranks, tmp_path, numbe
     assert code == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     if number != signal.SIGKILL:
         assert (tmp_path / "saved").read_text() == "whole"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_20_cancels_at_random_moments_leave_no_process(ranks, tmp_path):
+    ranks(STUBBORN)
+    (tmp_path / "run.py").write_text(RUN)
+    draw = random.Random(7)
+    for number in range(20):
+        folder = tmp_path / f"cancel{number}"
+        folder.mkdir()
+        step = subprocess.Popen([sys.executable, str(tmp_path / "run.py"), str(folder)], stderr=subprocess.DEVNULL)
+        if number % 2:  # the ranks are at work; else they are not yet, or are just being started
+            wait_for_ranks(folder, 2)
+        time.sleep(draw.uniform(0, 3))
+        step.send_signal(draw.choice([signal.SIGINT, signal.SIGTERM, signal.SIGKILL]))
+        step.wait(60)
+        assert wait_for_none(told(folder)) == [], number
+
+
+def told(folder):
+    """Living processes that have `folder` among their arguments."""
+    found = psutil.process_iter(["cmdline"])
+    return [process for process in found if str(folder) in (process.info["cmdline"] or ())]
 
 
 def wait_for_none(processes, seconds=10.0):

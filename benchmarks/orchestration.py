@@ -1,0 +1,245 @@
+"""What orchestration costs on one machine, with many shards registered.
+
+Definitions: a fresh process imports them (torch must stay out). Ticks: `register_new_audio` and the automation
+conditions of `keep_latents_current`, when nothing is new, with `--shards` shards whose every asset is materialised.
+Overhead a shard: the wall time of a live backfill of `--batch` shards of one short recording each, over the time that
+the core alone takes for the same work, in a process that is warm. Memory: resident, of the web server, the daemon, the
+code server and the process that runs are forked from, when the backfill is done.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import psutil
+import soundfile
+
+from audiobuff_assets.corpus_files import corpus_folder
+from audiobuff_assets.definitions import defs
+from audiobuff_core.codecs.registry import EncoderChoice
+from audiobuff_core.data.library import Shard, load_shard, new_track, write_shard
+from audiobuff_core.files import write_json
+from jobs.sensors import register_new_audio
+from resources.process_tree import descendants, end_tree
+from resources.storage import Storage
+
+ASSETS = (
+    "audio/pristine",
+    "degradation/plan",
+    "audio/degraded",
+    "latents/target",
+    "latents/structure",
+    "latents/semantic",
+)
+LOAD = (
+    "import sys, time\nbegin, cpu = time.perf_counter(), time.process_time()\nimport audiobuff_assets.definitions\n"
+    "print(time.perf_counter() - begin, time.process_time() - cpu, 'torch' in sys.modules)"
+)
+
+
+def measure_loading() -> dict[str, Any]:
+    """Seconds to import the definitions, best of three."""
+    runs = [subprocess.run([sys.executable, "-c", LOAD], check=True, capture_output=True, text=True) for _ in range(3)]
+    rows = [run.stdout.split() for run in runs]
+    return {
+        "wall_seconds": min(float(row[0]) for row in rows),
+        "cpu_seconds": min(float(row[1]) for row in rows),
+        "imports_torch": any(row[2] == "True" for row in rows),
+    }
+
+
+def make_recordings(folder: Path, count: int, num_samples: int) -> None:
+    """`count` different recordings of noise at 8 kHz."""
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(1)
+    for number in range(count):
+        soundfile.write(folder / f"{number:05}.wav", generator.uniform(-0.3, 0.3, num_samples), 8000)
+
+
+def register_all(instance: dg.DagsterInstance, root: str, folder: Path) -> None:
+    """A shard a recording, all of whose assets are materialised."""
+    keys = []
+    for place in sorted(folder.iterdir()):
+        track = new_track(str(place), hashlib.sha256(place.read_bytes()).hexdigest())
+        keys.append(f"20260101-{track.file_hash[:8]}")
+        write_shard(root, Shard(keys[-1], (track,)))
+    instance.add_dynamic_partitions("shards", keys)
+    for name in ASSETS:
+        for key in keys:
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(
+                    dg.AssetKey.from_user_string(name), partition=key, tags={"dagster/data_version": key}
+                )
+            )
+
+
+def measure_ticks(num_shards: int) -> dict[str, float]:
+    """Seconds of a tick that finds nothing new."""
+    with tempfile.TemporaryDirectory() as place, dg.instance_for_test(temp_dir=place) as instance:
+        root, folder = f"{place}/root", Path(place) / "recordings"
+        make_recordings(folder, num_shards, 400)
+        register_all(instance, root, folder)
+        os.environ["AUDIOBUFF_INCOMING"] = str(folder)
+        sensor = register_new_audio(corpus_folder())
+
+        def tick() -> Any:  # noqa: ANN401
+            context = dg.build_sensor_context(
+                instance=instance,
+                instance_ref=instance.get_ref(),
+                definitions=defs,
+                resources={"storage": Storage(root=root)},
+            )
+            return sensor.evaluate_tick(context)
+
+        for event in tick().asset_events:  # the first look hashes everything and reports audio/incoming
+            instance.report_runless_asset_event(event)
+        begin = time.perf_counter()
+        assert tick().skip_message
+        sensor_seconds = time.perf_counter() - begin
+        groups = dg.AssetSelection.groups("ingest", "degradation", "latents")
+        found = dg.evaluate_automation_conditions(defs, instance, asset_selection=groups)
+        begin = time.perf_counter()
+        dg.evaluate_automation_conditions(defs, instance, asset_selection=groups, cursor=found.cursor)
+        return {"sensor_tick_seconds": sensor_seconds, "automation_tick_seconds": time.perf_counter() - begin}
+
+
+def ask(port: int, query: str, **variables: Any) -> dict[str, Any]:  # noqa: ANN401
+    """What the web server answers."""
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        return dict(json.load(answer)["data"])
+
+
+def wait_for(condition: Any, seconds: float) -> Any:  # noqa: ANN401
+    """The first true value of `condition()`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if found := condition():
+                return found
+        except OSError:
+            pass  # not up yet
+        time.sleep(0.5)
+    raise SystemExit("Dagster did not come that far in time")
+
+
+LAUNCH = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+  ... on LaunchBackfillSuccess { backfillId } } }"""
+STATUS = "query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
+KEYS = """query { assetNodeOrError(assetKey: {path: ["audio", "pristine"]}) { ... on AssetNode { partitionKeys } } }"""
+
+
+def measure_live(batch: int, port: int) -> dict[str, Any]:
+    """Seconds a shard of a live backfill, of the core alone, and resident memory in MB by process."""
+    with tempfile.TemporaryDirectory() as place:
+        folder, home = Path(place) / "recordings", Path(place) / "home"
+        make_recordings(folder, batch, 4000)
+        variables = {"INCOMING": str(folder), "TRACKS_PER_SHARD": "1", "TICK_SECONDS": "2", "SETTLE_SECONDS": "0"}
+        environment = {**os.environ, **{f"AUDIOBUFF_{name}": value for name, value in variables.items()}}
+        command = [sys.executable, "-m", "audiobuff_assets.cli", "dev", "--home", str(home), "--port", str(port)]
+        with (Path(place) / "log").open("w") as log:
+            server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            keys = wait_for(lambda: _all(ask(port, KEYS)["assetNodeOrError"].get("partitionKeys"), batch), 300)
+            first, rest = keys[:1], keys[1:]
+            backfill(port, first)  # warms up
+            begin = time.perf_counter()
+            backfill(port, rest)
+            seconds = (time.perf_counter() - begin) / len(rest)
+            memory = resident(server.pid)
+        finally:
+            end_tree(server.pid)
+            server.wait(20)
+        alone = seconds_alone(f"{home}/data", keys)
+    return {"seconds_a_shard": seconds, "core_alone": alone, "overhead": seconds - alone, "resident_mb": memory}
+
+
+def _all(keys: list[str] | None, count: int) -> list[str] | None:
+    return keys if keys is not None and len(keys) == count else None
+
+
+def backfill(port: int, keys: list[str]) -> None:
+    """Materialise everything of these shards and wait."""
+    assets = [{"path": name.split("/")} for name in ASSETS]
+    answer = ask(port, LAUNCH, params={"assetSelection": assets, "partitionNames": keys})
+    identity = answer["launchPartitionBackfill"]["backfillId"]
+
+    def ended() -> bool:
+        status = ask(port, STATUS, id=identity)["partitionBackfillOrError"]["status"]
+        if status in ("FAILED", "COMPLETED_FAILED"):
+            raise SystemExit("the backfill failed")
+        return bool(status == "COMPLETED_SUCCESS")
+
+    wait_for(ended, 1800)
+
+
+def seconds_alone(root: str, keys: list[str]) -> float:
+    """Seconds a shard that the core alone takes, in another root, warmed up by the first."""
+    from audiobuff_core.data.damage import degrade_shard, plan_shard
+    from audiobuff_core.data.extraction import STREAMS, extract_shard
+    from audiobuff_core.data.ingest import ingest_shard
+
+    begin = 0.0
+    with tempfile.TemporaryDirectory() as other:
+        for number, key in enumerate(keys):
+            if number == 1:
+                begin = time.perf_counter()
+            shard = load_shard(root, key)
+            write_shard(other, shard)
+            ingest_shard(other, shard)
+            plan_shard(other, key)
+            degrade_shard(other, key)
+            for stream in STREAMS:
+                extract_shard(other, key, stream, encoders=EncoderChoice())
+        return (time.perf_counter() - begin) / (len(keys) - 1)
+
+
+def resident(pid: int) -> dict[str, float]:
+    """Resident memory in MB of Dagster's processes, by what they are."""
+    names = {"dagster_webserver": "webserver", "daemon": "daemon", "code-server": "code server", "grpc": "code server",
+             "forkserver": "fork server"}  # fmt: skip
+    found: dict[str, float] = {}
+    for process in descendants(pid):
+        try:
+            command, memory = " ".join(process.cmdline()), process.memory_info().rss / 2**20
+        except psutil.NoSuchProcess:
+            continue
+        for mark, name in names.items():
+            if mark in command:
+                found[name] = round(max(found.get(name, 0.0), memory), 1)
+                break
+    return found
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shards", type=int, default=5000, help="registered (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=40, help="shards of the backfill (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=3177, help="of the web server (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/orchestration.json"))
+    arguments = parser.parse_args()
+    loading = measure_loading()
+    print(f"definitions load in {loading['wall_seconds']:.1f} s (goal 5), torch imported: {loading['imports_torch']}")
+    ticks = measure_ticks(arguments.shards)
+    print(f"idle sensor tick with {arguments.shards} shards: {ticks['sensor_tick_seconds']:.2f} s")
+    print(f"idle automation tick with {arguments.shards} shards: {ticks['automation_tick_seconds']:.2f} s")
+    live = measure_live(arguments.batch, arguments.port)
+    print(f"overhead a shard: {live['overhead']:.2f} s (goal 1) over {live['core_alone']:.2f} s of work")
+    print("memory, MB: " + ", ".join(f"{name} {value:.0f}" for name, value in sorted(live["resident_mb"].items())))
+    write_json(arguments.out, {"shards": arguments.shards, "loading": loading, "ticks": ticks, "live": live})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Take the screenshots of docs/images: the lineage as the browser shows it, after a demo.
+
+    uv run audiobuff demo --out DIR && uv run python scripts/screenshots.py DIR/.dagster
+
+It needs Chromium (package chromium, or its path in AUDIOBUFF_CHROMIUM). Pictures are reduced to a palette,
+below 150 kB.
+"""
+
+import argparse
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from resources.process_tree import end_tree
+
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+WIDTH, HEIGHT = 1440, 900
+MAX_BYTES = 150_000
+WAIT_SECONDS = 300
+FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
+NEWEST_RUN = """query { runsOrError(filter: {pipelineName: "encode_new_audio", statuses: [SUCCESS]}, limit: 1) {
+  ... on Runs { results { runId } } } }"""
+PAGES = {
+    "lineage": "/asset-groups",
+    "group": "/locations/audiobuff/asset-groups/latents",
+    "asset": "/assets/audio/degraded?view=overview",
+    "check": "/assets/audio/pristine?view=checks",
+    "launchpad": "/locations/audiobuff/jobs/train_restoration_model/launchpad",
+    "automation": "/automation",
+    "run": "/runs/{run}",
+}
+
+
+def ask(address: str, query: str) -> dict[str, Any]:
+    """What the web server answers to a query."""
+    request = urllib.request.Request(  # noqa: S310 - loopback
+        f"{address}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        return dict(json.load(answer)["data"])
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:  # noqa: ANN401
+    """The first true value of `condition()`, which may fail at first."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if found := condition():
+                return found
+        except (OSError, KeyError, IndexError):
+            pass
+        time.sleep(1)
+    raise SystemExit(f"Dagster did not show it within {WAIT_SECONDS} s: is the home that of a finished demo?")
+
+
+def take(page: Page, address: str, out: Path, only: list[str]) -> None:
+    """Save a picture of every page."""
+    run = wait_for(lambda: ask(address, NEWEST_RUN)["runsOrError"]["results"][0]["runId"])
+    for name, place in PAGES.items():
+        if only and name not in only:
+            continue
+        page.goto(address + place.format(run=run), wait_until="domcontentloaded", timeout=120_000)
+        page.wait_for_load_state("networkidle", timeout=120_000)
+        page.wait_for_timeout(4000)  # graphs lay themselves out after their data came
+        save(page.screenshot(), out / f"{name}.png")
+
+
+def save(data: bytes, path: Path) -> None:
+    """Write a PNG with as many colours as fit."""
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    for colours in (128, 64, 32, 16):
+        buffer = io.BytesIO()
+        picture.quantize(colours, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        if buffer.tell() < MAX_BYTES:
+            break
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(buffer.getvalue())
+    print(f"{path} {buffer.tell() / 1000:.0f} kB, {colours} colours")
+
+
+@contextmanager
+def dagster_at(home: str) -> Iterator[str]:
+    """The address of a Dagster on `home`, which ends with the block, or `home` itself if that is an address."""
+    if home.startswith("http"):
+        yield home.rstrip("/")
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "audiobuff_assets.cli", "dev", "--home", home, "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        end_tree(server.pid)
+        server.wait(20)
+
+
+def main() -> None:
+    """Start Dagster on the home, take the pictures, end it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("home", help="Dagster home of a finished demo, or the address of a Dagster that runs")
+    parser.add_argument("--out", type=Path, default=IMAGES, metavar="DIR", help="default: docs/images")
+    parser.add_argument("--only", nargs="*", default=[], choices=PAGES, help="some of the pages")
+    arguments = parser.parse_args()
+    chromium = os.environ.get("AUDIOBUFF_CHROMIUM") or shutil.which("chromium")
+    if chromium is None:
+        sys.exit("No Chromium: install the package chromium, or name one by AUDIOBUFF_CHROMIUM")
+    with dagster_at(arguments.home) as address, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        take(page, address, arguments.out, arguments.only)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
