@@ -161,11 +161,11 @@ def _by_ffmpeg(source: Recording, destination: Path, temporary: Path, stored: St
             shown = [one for one in old.streams if _is_shown(one)]
             if shown and old.format.name not in _FILMS:
                 raise InvalidAudio(f"{destination}: pictures are kept in MP4 and Matroska alone; convert {source.path}")
-            late = max(0.0, float((old.streams.audio[0].start_time or 0) * old.streams.audio[0].time_base)) * bool(
-                shown
-            )
+            late = max(0.0, float((heard.start_time or 0) * (heard.time_base or 0))) if shown else 0.0
             frames = _frames(as_floats(stored), source.sample_rate, context.layout, late_seconds=late)
             _mux(made, stream, frames, old, shown)
+    except InvalidAudio:  # a ValueError, too
+        raise
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise _full(destination) from error
