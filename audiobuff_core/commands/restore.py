@@ -81,7 +81,13 @@ def _add_control_options(group: Any) -> None:  # noqa: ANN401
     add("--keep-below", type=float, metavar="HZ", help="keep the input's band below this frequency")
     add("--only", type=stretch, metavar="A-B", help="repair only this stretch, such as 92.5-100 or 1:32-1:40")
     add("--channels", type=numbers, metavar="1,2", help="repair only these channels, from 1 on")
-    add("--without", type=names, default=(), metavar="A,B", help="leave out these exact treatments, such as hum")
+    add(
+        "--without",
+        type=names,
+        default=(),
+        metavar="A,B",
+        help="leave out these exact treatments, such as hum, or the network",
+    )
 
 
 def stretch(text: str) -> tuple[float, float]:

@@ -72,7 +72,9 @@ def restore_recording(
         wet = wet.copy()
     treatments = _treat(wet, rate, settings, first / rate)
     confidence = ConfidenceMap()
-    by_network = _restore(wet, rate, restorer, settings, on_progress, windows or {}, confidence)
+    by_network = None
+    if settings.uses_network:
+        by_network = _restore(wet, rate, restorer, settings, on_progress, windows or {}, confidence)
 
     def was(start: int, stop: int) -> Samples:
         return recording.floats(first + start, first + stop)
@@ -86,10 +88,12 @@ def restore_recording(
     if not recording.has_headroom:
         limited = _limited(wet, rate, (begin - first, end - first), rows, max(1.0, true_peak))
     stored, changed = _as_stored(recording, wet, first)
-    left = _left_of(by_network, recording, stored, first, last)
     repairs = [one for one in treatments if one["end_seconds"] > begin / rate and one["start_seconds"] < end / rate]
-    repairs += _network_repairs(left, confidence, rate, first / rate, last / rate)
     places = [((first + start) / rate, (first + stop) / rate) for start, stop in limited]
+    if by_network is None:
+        return RestoredRecording(stored, repairs, places, changed)
+    left = _left_of(by_network, recording, stored, first, last)
+    repairs += _network_repairs(left, confidence, rate, first / rate, last / rate)
     return RestoredRecording(stored, repairs, places, changed, confidence.as_dict(first / rate))
 
 
@@ -144,7 +148,7 @@ def _treat(wet: Samples, rate: int, settings: RestoreSettings, start_seconds: fl
     for begin in range(0, wet.shape[1], step):
         end = min(wet.shape[1], begin + step + join)
         fresh = Waveform(wet[:, begin:end].copy(), rate)
-        treated = treat(fresh, without=settings.without)
+        treated = treat(fresh, without=settings.treatments_left_out)
         change = settings.strength * (treated.waveform.samples - fresh.samples) if treated.repairs else None
         length = 0 if tail is None else tail.shape[1]
         rise = (np.arange(length, dtype=np.float32) + 0.5) / max(1, length)

@@ -11,6 +11,9 @@ Solver = Literal["euler", "midpoint", "heun"]
 SOLVERS: tuple[str, ...] = get_args(Solver)
 
 
+NETWORK = "network"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreSettings:
     """How to restore.
@@ -28,7 +31,7 @@ class RestoreSettings:
         keep_below_hz: the band below is the input's.
         only_seconds: begin and end of the stretch to repair; every other sample stays.
         channels: numbers from 1 of those to repair; None for all.
-        without: names of treatments to leave out.
+        without: names of treatments to leave out; `network` leaves out the network.
     """
 
     preset: Preset = "balanced"
@@ -68,6 +71,16 @@ class RestoreSettings:
         wrong = [problem for problem, holds in checks.items() if not holds]
         if wrong:
             raise InvalidConfig(f"Restoring with {'; '.join(wrong)}")
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether anything comes after the exact treatments."""
+        return NETWORK not in self.without
+
+    @property
+    def treatments_left_out(self) -> tuple[str, ...]:
+        """Those of `without` that are not the network."""
+        return tuple(name for name in self.without if name != NETWORK)
 
     @property
     def scales(self) -> tuple[float, float, float]:

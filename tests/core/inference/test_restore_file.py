@@ -170,3 +170,17 @@ def test_another_format_may_be_asked_for(changing, tmp_path, suffix):
     assert report["bits"] == (16 if suffix == ".wav" else None)
     with pytest.raises(InvalidConfig, match=r"out\.txt has format '\.txt'"):
         restored(tmp_path, changing, "out.txt", "in.flac")
+
+
+def test_the_network_can_be_left_out(changing, tmp_path):
+    """Without it a clipped chord gets its peaks back, and nothing but the clipped samples changes."""
+    times = np.arange(3 * RATE) / RATE
+    chord = sum(np.sin(2 * np.pi * hertz * times) for hertz in (220.0, 277.2, 329.6, 523.3)) / 4
+    soundfile.write(tmp_path / "in.wav", np.clip(chord, -0.6, 0.6), RATE, subtype="FLOAT")
+    report, before, after = restored(tmp_path, changing, without=("network",))
+    assert set(report["detected"]) == {"clipping"}
+    assert report["confidence"] is None
+    np.testing.assert_array_equal(after[np.abs(before) < 0.59], before[np.abs(before) < 0.59])
+    assert np.abs(after).max() > 0.7
+    with pytest.raises(InvalidConfig, match="nonesuch"):
+        restored(tmp_path, changing, name="more.wav", without=("network", "nonesuch"))
