@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audiobuff_core.models.rotary import rotate
+from audiobuff_core.models.derivatives import normalise_and_rotate
 
 
 class Attention(nn.Module):
@@ -39,19 +39,14 @@ class Attention(nn.Module):
         batch, frames, d_model = target.shape
         query = self._heads(self.query(target))
         key, value = (self._heads(half) for half in self.key_value(context).chunk(2, dim=-1))
-        query = rotate(_normalised(query, self.query_scale), target_angles)
-        key = rotate(_normalised(key, self.key_scale), context_angles)
+        query = normalise_and_rotate(query, self.query_scale, target_angles)
+        key = normalise_and_rotate(key, self.key_scale, context_angles)
         gathered = _attend(query, key, value, context_valid).to(value.dtype)
         return self.out(gathered.transpose(1, 2).reshape(batch, frames, d_model))  # type: ignore[no-any-return]
 
     def _heads(self, stream: Tensor) -> Tensor:
         batch, frames, d_model = stream.shape
         return stream.view(batch, frames, self.n_heads, d_model // self.n_heads).transpose(1, 2)
-
-
-def _normalised(heads: Tensor, scale: Tensor) -> Tensor:
-    # In float32: rms_norm has no autocast rule, and its fused kernel wants input and weight of one type.
-    return functional.rms_norm(heads.float(), (heads.shape[-1],), scale.float())
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, context_valid: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from audiobuff_core.models.attention import Attention
 from audiobuff_core.models.conditioning import Tokens
+from audiobuff_core.models.derivatives import convolve_each
 from audiobuff_core.models.fusion import Fusion
 from audiobuff_core.models.modulation import Modulation, OffsetModulation, modulate
 
@@ -25,7 +26,8 @@ class GatedMlp(nn.Module):
     ) -> Float[Tensor, "batch frames d_model"]:
         """[batch, frames, d_model]; padding frames do not leak into their neighbours."""
         masked = frames * valid[..., None]
-        frames = frames + self.local(masked.transpose(1, 2)).transpose(1, 2)
+        assert self.local.bias is not None
+        frames = frames + convolve_each(masked, self.local.weight, self.local.bias)
         gate, value = self.up(frames).chunk(2, dim=-1)
         return self.down(functional.silu(gate) * value)  # type: ignore[no-any-return]
 

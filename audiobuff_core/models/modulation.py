@@ -29,7 +29,10 @@ class Modulation(nn.Module):
 
     def forward(self, embedding: Float[Tensor, "batch d_model"]) -> list[ModulationOut]:
         """One `ModulationOut` a sub-layer."""
-        parts = self.linear(functional.silu(embedding))[:, None].chunk(3 * self.num_sublayers, dim=-1)
+        # One row an item: reading the weights is all the work, and low precision would first have to copy them.
+        with torch.autocast(embedding.device.type, enabled=False):
+            row = self.linear(functional.silu(embedding.float())).to(embedding.dtype)
+        parts = row[:, None].chunk(3 * self.num_sublayers, dim=-1)
         return [ModulationOut(*parts[3 * index : 3 * index + 3]) for index in range(self.num_sublayers)]
 
 

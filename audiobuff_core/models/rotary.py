@@ -34,10 +34,18 @@ def rotary_angles(times: Float[Tensor, "*batch frames"], head_dim: int) -> Float
     return (times.to(dtype)[..., None] * (2 * math.pi / periods)).float()
 
 
-def rotate(
-    heads: Float[Tensor, "batch heads frames head_dim"], angles: Float[Tensor, "batch frames half"]
+def turn(
+    heads: Float[Tensor, "batch heads frames head_dim"],
+    cos: Float[Tensor, "batch 1 frames half"],
+    sin: Float[Tensor, "batch 1 frames half"],
 ) -> Float[Tensor, "batch heads frames head_dim"]:
-    """`heads` with each pair of coordinates (i, i + half) turned by its angle."""
-    cos, sin = angles.cos()[:, None], angles.sin()[:, None]
-    first, second = heads.float().chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1).to(heads.dtype)
+    """`heads` with each pair of coordinates (i, i + half) turned by the angle of this cosine and sine.
+
+    Written for few passes over memory: autograd can't follow it.
+    """
+    first, second = heads.chunk(2, dim=-1)
+    turned = torch.empty_like(heads)
+    half = heads.shape[-1] // 2
+    torch.mul(first, cos, out=turned[..., :half]).addcmul_(second, sin, value=-1)
+    torch.mul(second, cos, out=turned[..., half:]).addcmul_(first, sin)
+    return turned

@@ -5,7 +5,7 @@ from torch.overrides import TorchFunctionMode
 from audiobuff_core.models.attention import Attention
 from audiobuff_core.models.conditioning import SideStream
 from audiobuff_core.models.model import ModelConfig, RestorationModel
-from audiobuff_core.models.rotary import clock_dtype, on_device, rotary_angles, rotate
+from audiobuff_core.models.rotary import clock_dtype, on_device, rotary_angles, turn
 
 CONFIG = ModelConfig(latent_dim=12, structure_dim=5, semantic_dim=7, d_model=32, n_heads=2, depth=2, hidden_dim=48)
 
@@ -132,9 +132,11 @@ def test_a_stream_at_another_rate_lines_up_by_its_seconds() -> None:
     query, key = torch.randn(1, 1, 1, 16), torch.randn(1, 1, 1, 16)
 
     def score(query_seconds: float, key_seconds: float) -> float:
-        turned_query = rotate(query, rotary_angles(torch.tensor([[query_seconds]]), 16))
-        turned_key = rotate(key, rotary_angles(torch.tensor([[key_seconds]]), 16))
-        return float((turned_query * turned_key).sum())
+        return float((turned(query, query_seconds) * turned(key, key_seconds)).sum())
+
+    def turned(head: torch.Tensor, seconds: float) -> torch.Tensor:
+        angles = rotary_angles(torch.tensor([[seconds]]), 16)[:, None]
+        return turn(head, angles.cos(), angles.sin())
 
     # Frame 43 of a 86 Hz stream and frame 25 of a 50 Hz stream are the same moment.
     assert score(43 / 86, 25 / 50) == pytest.approx(score(0.0, 0.0), abs=1e-4)
