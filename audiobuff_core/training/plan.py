@@ -1,5 +1,7 @@
 """What a run would do, without doing it: `--dry_run`."""
 
+from dataclasses import replace
+
 import torch
 from torch._guards import detect_fake_mode
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -52,13 +54,18 @@ def plan_lines(config: TrainingConfig, snapshot_url: str, ranks: Ranks) -> list[
 def activation_bytes(network: Network, config: TrainingConfig, dataset: LatentDataset) -> int:
     """What the forward pass of one micro-batch keeps for the backward pass, counted without computing it.
 
-    Weights are not counted; in low precision their copies are.
+    Weights are not counted; in low precision their copies are. With gradient checkpointing it is the blocks' inputs
+    and, at any one time, the insides of one block.
 
     Args:
         network: made of fake tensors, by `imagined_network`.
         config: options.
         dataset: gives the batch its shapes.
     """
+    if config.gradient_checkpointing:
+        alone = replace(config, depth=1, gradient_checkpointing=False)
+        inputs = 4 * config.depth * config.batch_size * config.segment_frames * config.d_model
+        return inputs + activation_bytes(imagined_network(alone, dataset.dims), alone, dataset)
     counters = list(range(config.batch_size))
     batch = collate([dataset.segment(slot % len(dataset.slots), 0, slot) for slot in counters])
     draws = draw(config, counters, batch)

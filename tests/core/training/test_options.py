@@ -70,6 +70,19 @@ def test_the_planned_memory_is_what_the_backward_pass_holds(snapshot: Snapshot, 
     assert planned == pytest.approx(held, rel=0.02)
 
 
+def test_gradient_checkpointing_is_planned_with_the_memory_that_it_saves(snapshot: Snapshot) -> None:
+    """Of each block its input, and of one the insides, however deep the network."""
+    dataset = LatentDataset(snapshot, "train", segment_frames=32)
+
+    def planned(depth: int, *, checkpointing: bool) -> int:
+        config = config_for("test", {"d_model": 64, "depth": depth, "gradient_checkpointing": checkpointing})
+        return activation_bytes(imagined_network(config, dataset.dims), config, dataset)
+
+    inputs = 4 * 2 * 32 * 64
+    assert planned(6, checkpointing=True) == planned(1, checkpointing=False) + 6 * inputs
+    assert planned(6, checkpointing=True) < 0.5 * planned(6, checkpointing=False)
+
+
 def test_training_ends_early_when_validation_does_not_improve(
     snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
