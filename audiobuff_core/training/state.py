@@ -1,12 +1,12 @@
 """Everything that training must remember, to disk and back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 
 from audiobuff_core.errors import InvalidCheckpoint
-from audiobuff_core.models.model import Standardisers
+from audiobuff_core.models.model import ModelConfig, Standardisers
 from audiobuff_core.models.schema import SCHEMA_VERSION, statistics_tensors
 from audiobuff_core.training.config import CHANGEABLE, TrainingConfig
 from audiobuff_core.training.ema import ExponentialAverage
@@ -111,9 +111,13 @@ class TrainingState:
 
 def _contradictions(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
     """What differs between a checkpoint and a run and may not, with both values."""
-    defaults = TrainingConfig().as_dict()  # for options that came after the checkpoint
-    pairs = [(theirs[part], ours[part]) for part in ("model", "meta")]
-    pairs.append((defaults | theirs["training"], ours["training"]))
+    # Options that came after the checkpoint have what it was trained with as their defaults.
+    sizes = {field.name: field.default for field in fields(ModelConfig) if field.name in ours["model"]}
+    pairs = [
+        (sizes | theirs["model"], ours["model"]),
+        (theirs["meta"], ours["meta"]),
+        (TrainingConfig().as_dict() | theirs["training"], ours["training"]),
+    ]
     wrong: dict[str, str] = {}
     for there, here in pairs:
         for name in sorted({*there, *here} - CHANGEABLE):

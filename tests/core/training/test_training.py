@@ -174,6 +174,21 @@ def test_another_run_in_the_same_folder_is_refused(
     assert "d_model is 32 there and 48 here" in message
 
 
+def test_a_checkpoint_from_before_an_option_goes_on_as_it_began(snapshot: Snapshot, tmp_path: Path) -> None:
+    """Sizes and options that it does not say are those that everything had then, the defaults."""
+    _train(snapshot, tmp_path, max_steps=1)
+    (tmp_path / "done.json").unlink()
+    place = tmp_path / "checkpoint_epoch_1.pt"
+    content = read_checkpoint(str(place))
+    for part, name in (("model", "fusion_every"), ("model", "shared_modulation"), ("training", "scale_law")):
+        del content["config"][part][name]
+    torch.save(content, place)
+    command = ["--snapshot", snapshot.path, "--checkpoint_dir", str(tmp_path), "--profile", "test", "--max_steps", "2"]
+    assert main([*command, "--fusion_every", "2"]) == 1
+    assert main(command) == 0
+    assert json.loads((tmp_path / "done.json").read_text())["steps"] == 2
+
+
 @pytest.mark.parametrize("lost", ["config", "optimizer_state", "ema_state"])
 def test_a_checkpoint_that_lacks_something_is_one_line(
     snapshot: Snapshot, tmp_path: Path, capsys: pytest.CaptureFixture[str], lost: str
