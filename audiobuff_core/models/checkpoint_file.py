@@ -12,8 +12,12 @@ from audiobuff_core.errors import CheckpointNotFound, InvalidCheckpoint
 from audiobuff_core.files import exists, is_local, local_path, read_bytes
 
 
-def read_plain(url: str) -> dict[str, Any]:
+def read_plain(url: str, *, lazily: bool = False) -> dict[str, Any]:
     """The content of the `.pt` file at a path or URL: a dict of tensors and primitives, on the CPU.
+
+    Args:
+        url: where it is.
+        lazily: leave the tensors of a file of this machine where they are until someone looks at them.
 
     Raises:
         CheckpointNotFound: there is none.
@@ -22,7 +26,9 @@ def read_plain(url: str) -> dict[str, Any]:
     if not exists(url) or (is_local(url) and not local_path(url).is_file()):
         raise CheckpointNotFound(f"No checkpoint at {url}: train one first or name another")
     try:
-        content = torch.load(io.BytesIO(read_bytes(url)), map_location="cpu", weights_only=True)
+        # A file of this machine by its name: through memory it would be there twice, and these are gigabytes.
+        source = local_path(url) if is_local(url) else io.BytesIO(read_bytes(url))
+        content = torch.load(source, map_location="cpu", weights_only=True, mmap=lazily and is_local(url))
     except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, LookupError) as error:
         raise InvalidCheckpoint(
             f"{url} is no whole checkpoint of plain tensors ({_reason(error)}): use another"

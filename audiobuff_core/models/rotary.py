@@ -39,13 +39,7 @@ def turn(
     cos: Float[Tensor, "batch 1 frames half"],
     sin: Float[Tensor, "batch 1 frames half"],
 ) -> Float[Tensor, "batch heads frames head_dim"]:
-    """`heads` with each pair of coordinates (i, i + half) turned by the angle of this cosine and sine.
-
-    Written for few passes over memory: autograd can't follow it.
-    """
+    """`heads` with each pair of coordinates (i, i + half) turned by the angle of this cosine and sine."""
     first, second = heads.chunk(2, dim=-1)
-    turned = torch.empty_like(heads)
-    half = heads.shape[-1] // 2
-    torch.mul(first, cos, out=turned[..., :half]).addcmul_(second, sin, value=-1)
-    torch.mul(second, cos, out=turned[..., half:]).addcmul_(first, sin)
-    return turned
+    turned = [torch.addcmul(first * cos, second, sin, value=-1), torch.addcmul(second * cos, first, sin)]
+    return torch.cat(turned, dim=-1)

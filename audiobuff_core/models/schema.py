@@ -72,14 +72,14 @@ def read_statistics(tensors: dict[str, Any], place: str) -> Standardisers:
     return found
 
 
-def read_checkpoint(url: str) -> dict[str, Any]:
-    """The content of a training checkpoint; pickled code in it is refused, never run.
+def read_checkpoint(url: str, *, lazily: bool = False) -> dict[str, Any]:
+    """The content of a training checkpoint (`lazily`: see `read_plain`); pickled code in it is refused, never run.
 
     Raises:
         CheckpointNotFound: there is none.
         InvalidCheckpoint: it is truncated, no checkpoint, or of another schema.
     """
-    content = read_plain(url)
+    content = read_plain(url, lazily=lazily)
     version = content.get("schema_version")
     if version != SCHEMA_VERSION:
         raise InvalidCheckpoint(f"{url} has checkpoint schema {version}: expected {SCHEMA_VERSION}")

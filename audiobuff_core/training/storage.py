@@ -65,8 +65,10 @@ class CheckpointFolder:
         places = [place for _, place in self.epochs()[-1:]]
         if exists(join(self.url, RESUME_NAME)):
             places.append(join(self.url, RESUME_NAME))
-        read = [(read_checkpoint(place), place) for place in places]
-        return max(read, key=lambda pair: pair[0]["train_state"]["step"], default=None)
+        if not places:
+            return None
+        furthest = places[0] if len(places) == 1 else max(places, key=_step_of)
+        return read_checkpoint(furthest), furthest
 
     def best(self) -> dict[str, Any]:
         """The content of the best checkpoint."""
@@ -101,6 +103,11 @@ class CheckpointFolder:
                 f"Can't write {join(self.url, name)} ({type(error).__name__}: {str(error)[:150]}): earlier checkpoints "
                 "are whole; run again when the store is back"
             ) from error
+
+
+def _step_of(place: str) -> int:
+    """How far the checkpoint at `place` is, without its gigabytes."""
+    return int(read_checkpoint(place, lazily=True)["train_state"]["step"])
 
 
 def _serialised(content: dict[str, Any]) -> bytes:
