@@ -4,6 +4,7 @@ import io
 import pickle
 import re
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ def read_plain(url: str, *, lazily: bool = False) -> dict[str, Any]:
         raise CheckpointNotFound(f"No checkpoint at {url}: train one first or name another")
     try:
         # A file of this machine by its name: through memory it would be there twice, and these are gigabytes.
-        source = local_path(url) if is_local(url) else io.BytesIO(read_bytes(url))
+        source: Path | io.BytesIO = local_path(url) if is_local(url) else io.BytesIO(read_bytes(url))
         content = torch.load(source, map_location="cpu", weights_only=True, mmap=lazily and is_local(url))
     except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, LookupError) as error:
         raise InvalidCheckpoint(
