@@ -38,6 +38,7 @@ _EXAMPLES = """examples:
   audiobuff degrade song.flac worse.flac --kinds hum     damage a recording on purpose
   audiobuff prepare --source_dir music --codec builtin --structure builtin --semantic builtin
   audiobuff train --profile smoke                        ... and train on it
+  audiobuff evaluate --clean music --degraded damaged --restored mine=repaired
   audiobuff COMMAND --help                               options and more examples
 
 exit codes: 0 all done; 1 something failed, and one line says what and what to do; 2 wrong usage;

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.signal import spectrogram
 
 from audiobuff_assets.cli import main as audiobuff
 from audiobuff_core.audio.read import read_audio
@@ -46,11 +47,13 @@ def _draw(places: dict[str, Path]) -> None:
     for axis, (name, place) in zip(axes, places.items(), strict=True):
         sound = read_audio(place)
         samples = sound.samples[0].astype(np.float64)
-        axis.specgram(samples + 1e-9, 2048, sound.sample_rate, noverlap=1536, vmin=-130, vmax=-30, cmap="magma")
+        hertz, seconds, power = spectrogram(samples, sound.sample_rate, nperseg=4096, noverlap=3584)
+        axis.pcolormesh(seconds, hertz, 10 * np.log10(power + 1e-14), vmin=-120, vmax=-40, cmap="magma")
+        axis.set_yscale("log")
         figures = ""
         if place != CLEAN:
             figures = f"\nSI-SDR {si_sdr_db(clean, samples):.1f} dB, LSD {lsd_db(clean, samples):.2f} dB"
-        axis.set(title=name + figures, xlabel="seconds", ylim=(0, 8000))
+        axis.set(title=name + figures, xlabel="seconds", ylim=(40, 16_000))
     axes[0].set_ylabel("Hz")
     PLACE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PLACE, dpi=90)
