@@ -46,7 +46,7 @@ def add_parser(commands: Any, champion: FindModel) -> None:  # noqa: ANN401 - ar
     _add_model_options(made.add_argument_group("model"))
     _add_control_options(made.add_argument_group("what to do"))
     add("--delta", action="store_true", help="also write OUT.removed.wav, input minus output, exact to the bit")
-    add("--spectrogram", action="store_true", help="also write OUT.png, before above after")
+    add("--spectrogram", action="store_true", help="also write OUT.png: before, after, and how sure the network is")
     add("--dry-run", action="store_true", help="say what would be done, and write nothing")
     add("--debug", action="store_true", help="show the traceback of an error")
     made.set_defaults(run=partial(run, champion=champion))

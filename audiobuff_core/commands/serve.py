@@ -11,6 +11,7 @@ from audiobuff_core.errors import InvalidConfig
 if TYPE_CHECKING:
     from audiobuff_core.web.limits import Limits
 
+LARGEST_PORT = 65_535
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -98,13 +99,16 @@ def _listening(host: str, port: int) -> Any:  # noqa: ANN401 - a context manager
     import contextlib
     import socket
 
+    if not 0 <= port <= LARGEST_PORT:
+        raise InvalidConfig(f"--port {port}: expected 0 to {LARGEST_PORT}")
+
     @contextlib.contextmanager
     def listening() -> Any:  # noqa: ANN401
         try:
             family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
             listener = socket.create_server((host, port), family=family)
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
+        except OSError as error:
+            reason = error.strerror or error
             raise InvalidConfig(f"Can't listen at {host}:{port} ({reason}): choose another --host or --port") from error
         with listener:
             name = f"[{host}]" if ":" in host else host
