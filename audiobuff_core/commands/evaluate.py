@@ -51,6 +51,10 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         "--speed", action="append", default=[], type=_named_number, metavar="NAME=X",
         help="seconds of audio a second of a system, where its reports do not say",
     )  # fmt: skip
+    add(
+        "--listening", action="append", default=[], type=Path, metavar="PLACE",
+        help="results of `audiobuff listen`, or a folder of them: ratings and A/B/X join the table",
+    )  # fmt: skip
     add("--processes", type=int, metavar="N", help="items at a time, a thread each (default: one a core)")
     add("--seed", type=int, default=1337, help="of damage, restoration and intervals (default: %(default)s)")
     add("--list", action="store_true", help="print every metric, and do nothing else")
@@ -88,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = evaluate(
             arguments.clean, degraded, systems, metrics=metrics, codec=codec or "builtin", kinds=kinds,
             speeds=dict(arguments.speed), processes=arguments.processes, seed=arguments.seed,
+            listening=arguments.listening,
         )  # fmt: skip
     return write_evaluation(found, arguments.out)
 

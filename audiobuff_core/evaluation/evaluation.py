@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from audiobuff_core.errors import DataMissing, MetricUnavailable
+from audiobuff_core.evaluation.listening.results import read_listening, with_listening
 from audiobuff_core.evaluation.measured_items import MeasuredItem, measure_item
 from audiobuff_core.evaluation.metrics.protocol import Metric
 from audiobuff_core.evaluation.metrics.registry import MAIN, find_metrics
@@ -122,6 +123,7 @@ def evaluate(
     speeds: Mapping[str, float] | None = None,
     processes: int | None = None,
     seed: int = 1337,
+    listening: Sequence[Path] = (),
 ) -> Evaluation:
     """Measure what `systems` made of the recordings in `degraded`, between those and a codec's round trip of `clean`.
 
@@ -135,6 +137,7 @@ def evaluate(
         speeds: system to seconds of audio a second; else they are added up from the reports beside its outputs.
         processes: items are measured in as many, each with one thread; None takes one a core.
         seed: of the bootstrap.
+        listening: results of blind pages, or folders of them, whose figures join the table.
 
     Raises:
         AudioNotFound: a folder has no audio, or no name is in all of them.
@@ -147,9 +150,13 @@ def evaluate(
     missing = {one.name: f"{one.title} lacks {', '.join(one.missing)}: {one.install}" for one in asked if one.missing}
     if not there:
         raise MetricUnavailable(f"No metric to measure with: {'; '.join(missing.values())}")
+    heard = read_listening(listening) if listening else None  # before anything slow
     items, problems = pair_files(clean, degraded, systems, kinds=kinds)
     measured = _measure_all(items, [metric.name for metric in asked], codec, processes or os.cpu_count() or 1)
     problems += [problem for item in measured for problem in item.problems]
+    if heard is not None:
+        measured, metrics_heard, of_listeners = with_listening(measured, [one.name for one in systems], heard)
+        there, problems = (*there, *metrics_heard), [*problems, *of_listeners]
     counted = [item for item in measured if not item.left_out]
     if not counted:
         first = next(problem for problem in problems if problem.left_out and problem.what != "unpaired")
@@ -228,4 +235,6 @@ def _item_facts(item: MeasuredItem) -> dict[str, Any]:
         "left_out": item.left_out,
         "rows": item.rows,
         "gaps": item.gaps,
+        "files": {"clean": str(item.item.clean), FLOOR: str(item.item.degraded)}
+        | {system: str(path) for system, path in item.item.restored.items()},
     }

@@ -13,7 +13,7 @@ from audiobuff_core.errors import AudioNotFound, DataMissing, InvalidConfig
 FLOOR, CEILING = "degraded", "ceiling"
 CLEAN_KIND = "clean"
 
-What = Literal["unpaired", "unreadable", "other format", "misaligned", "silent", "failed"]
+What = Literal["unpaired", "unreadable", "other format", "misaligned", "silent", "failed", "listener"]
 
 
 @dataclass(frozen=True, slots=True)
