@@ -176,3 +176,9 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", _FENCE.sub("", page.read_text()))
     missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/repair.md"])
+def test_pages_say_whether_there_is_a_model_in_the_box(page: str) -> None:
+    says_no = "no model in the box yet" in " ".join((PROJECT / page).read_text().split())
+    assert says_no == (chosen_model._in_the_box() is None), f"{page}: a model is in the box, or it is not"
