@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from audiobuff_core.errors import DataMissing
-from audiobuff_core.evaluation.bootstrap import mean_interval
+from audiobuff_core.evaluation.bootstrap import mean_interval, ratio_interval
 from audiobuff_core.seeding import numpy_generator
 
 
@@ -45,3 +45,12 @@ def test_no_values_and_infinite_values_are_refused():
         mean_interval([], seed=1)
     with pytest.raises(ValueError, match="finite"):
         mean_interval([1.0, float("inf")], seed=1)
+
+
+def test_a_ratio_of_means_is_paired_and_none_where_the_whole_may_be_nothing():
+    wholes = [4.0, 8.0, 6.0, 5.0, 7.0, 9.0]
+    half = ratio_interval([one / 2 for one in wholes], wholes, seed=1)
+    assert (half.low, half.mean, half.high) == pytest.approx((0.5, 0.5, 0.5))  # paired: the same in every resample
+    assert ratio_interval([1.0, 1.0], [1.0, -1.0], seed=1) is None
+    with pytest.raises(DataMissing, match="A ratio of no values"):
+        ratio_interval([], [], seed=1)
