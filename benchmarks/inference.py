@@ -118,10 +118,9 @@ def against_the_original(restorer: Restorer, seconds: float, steps: int, repeats
 
 
 def peak_mib_of(work: Callable[[], Any]) -> float:
-    """Resident memory at its highest while `work` runs, beyond what it was before, in MiB."""
+    """Resident memory at its highest while `work` runs, in MiB."""
     process, over = psutil.Process(), threading.Event()
-    before = process.memory_info().rss
-    highest = [before]
+    highest = [process.memory_info().rss]
 
     def watch() -> None:
         while not over.wait(0.02):
@@ -134,7 +133,7 @@ def peak_mib_of(work: Callable[[], Any]) -> float:
     finally:
         over.set()
         watcher.join()
-    return (max(highest) - before) / 2**20
+    return max(highest) / 2**20
 
 
 def seconds_of(work: Callable[[], Any]) -> float:
@@ -161,13 +160,14 @@ def main() -> None:
         restorer = Restorer.load(chosen_model(told.model, lambda: None))
     restorer.precision = told.precision
     clip = recording(told.seconds)
+    with_model = psutil.Process().memory_info().rss / 2**20
     restorer.restore(clip, steps=1)  # warm
     loops = against_the_original(restorer, told.seconds, 4, told.repeats)
     by_steps, memory = {}, {}
     for steps in STEPS:
         cost = min(seconds_of(lambda steps=steps: restorer.restore(clip, steps=steps)) for _ in range(told.repeats))
         by_steps[str(steps)] = clip.duration_seconds / cost
-        memory[str(steps)] = peak_mib_of(lambda steps=steps: restorer.restore(clip, steps=steps))
+        memory[str(steps)] = peak_mib_of(lambda steps=steps: restorer.restore(clip, steps=steps)) - with_model
     clips = {length: recording(length * told.seconds) for length in LENGTHS}
     costs: dict[int, list[float]] = {length: [] for length in LENGTHS}
     for _ in range(told.repeats):
