@@ -153,8 +153,15 @@ def _missing_clips(instance: dg.DagsterInstance) -> list[dg.RunRequest]:
     return [
         dg.RunRequest(run_key=f"clips-{kind}", job_name=damage_held_out_audio.name, partition_key=kind)
         for kind in DAMAGE_KINDS.get_partition_keys()
-        if kind not in there
+        if kind not in there and not _is_under_way(instance, kind)
     ]
+
+
+def _is_under_way(instance: dg.DagsterInstance, kind: str) -> bool:
+    """Whether clips of `kind` are being made already: `keep_latents_current` makes them too."""
+    statuses = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    running = dg.RunsFilter(tags={"dagster/partition": kind}, statuses=statuses)
+    return instance.get_runs_count(running) > 0
 
 
 def _was_requested(instance: dg.DagsterInstance, mark: str) -> bool:

@@ -30,17 +30,19 @@ IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 WIDTH, HEIGHT = 1440, 900
 MAX_BYTES = 150_000
 WAIT_SECONDS = 300
+SETTLE_MILLISECONDS = 5000
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
-NEWEST_RUN = """query { runsOrError(filter: {pipelineName: "encode_new_audio", statuses: [SUCCESS]}, limit: 1) {
-  ... on Runs { results { runId } } } }"""
+RUNS = """query { runsOrError(filter: {statuses: [SUCCESS]}, limit: 500) {
+  ... on Runs { results { runId assetSelection { path } jobName } } } }"""
+# Path, and a text that is there once the page has its data.
 PAGES = {
-    "lineage": "/asset-groups",
-    "group": "/locations/audiobuff/asset-groups/latents",
-    "asset": "/assets/audio/degraded?view=overview",
-    "check": "/assets/audio/pristine?view=checks",
-    "launchpad": "/locations/audiobuff/jobs/train_restoration_model/launchpad",
-    "automation": "/automation",
-    "run": "/runs/{run}",
+    "lineage": ("/asset-groups", "dit_checkpoint"),
+    "group": ("/locations/audiobuff/asset-groups/latents/lineage", "semantic"),
+    "asset": ("/assets/audio/degraded?view=overview", "One partition"),
+    "check": ("/assets/audio/pristine?view=checks", "decodes_and_is_finite"),
+    "launchpad": ("/locations/audiobuff/jobs/train_restoration_model/launchpad", "Launch"),
+    "automation": ("/automation", "keep_latents_current"),
+    "run": ("/runs/{run}", "latents_finite"),
 }
 
 
@@ -66,15 +68,23 @@ def wait_for(condition: Callable[[], Any]) -> Any:  # noqa: ANN401
     raise SystemExit(f"Dagster did not show it within {WAIT_SECONDS} s: is the home that of a finished demo?")
 
 
+def run_of_a_shard(address: str) -> str | None:
+    """The newest run that made a shard, from audio to latents."""
+    for row in ask(address, RUNS)["runsOrError"]["results"]:
+        if row["jobName"] == "encode_new_audio" or {"path": ["audio", "pristine"]} in (row["assetSelection"] or []):
+            return str(row["runId"])
+    return None
+
+
 def take(page: Page, address: str, out: Path, only: list[str]) -> None:
     """Save a picture of every page."""
-    run = wait_for(lambda: ask(address, NEWEST_RUN)["runsOrError"]["results"][0]["runId"])
-    for name, place in PAGES.items():
+    run = wait_for(lambda: run_of_a_shard(address))
+    for name, (place, text) in PAGES.items():
         if only and name not in only:
             continue
         page.goto(address + place.format(run=run), wait_until="domcontentloaded", timeout=120_000)
-        page.wait_for_load_state("networkidle", timeout=120_000)
-        page.wait_for_timeout(4000)  # graphs lay themselves out after their data came
+        page.get_by_text(text).first.wait_for(timeout=1000 * WAIT_SECONDS)
+        page.wait_for_timeout(SETTLE_MILLISECONDS)  # graphs lay themselves out after their data came
         save(page.screenshot(), out / f"{name}.png")
 
 
