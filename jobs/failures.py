@@ -60,11 +60,11 @@ def reason_of(context: dg.RunFailureSensorContext) -> str:
     """Why, in one line without secrets: of the steps that failed, else of the run."""
     found = []
     for event in context.get_step_failure_events():
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        if error is not None:
-            found.append(" ".join(error.message.split()))
+        failure, error = event.step_failure_data.user_failure_data, event.step_failure_data.error
+        if failure is not None and failure.description:
+            found.append(failure.description)  # one of ours, made to be read
+        elif error is not None:
+            found.append(" ".join((error.cause or error).message.split()))
     return redacted(" ".join(found) or context.failure_event.message or "no reason given")[:MAX_CHARACTERS]
 
 

@@ -29,6 +29,7 @@ SETTINGS: dict[str, Any] = {
         },
     },
     "telemetry": {"enabled": False},
+    "nux": {"enabled": False},
     "concurrency": {
         "pools": {"default_limit": 1},
         "runs": {"tag_concurrency_limits": [{"key": "audiobuff/train", "limit": 1}]},

@@ -36,7 +36,7 @@ RUNS = """query { runsOrError(filter: {statuses: [SUCCESS]}, limit: 500) {
   ... on Runs { results { runId assetSelection { path } jobName } } } }"""
 # Path, and a text that is there once the page has its data.
 PAGES = {
-    "lineage": ("/asset-groups", "dit_checkpoint"),
+    "lineage": ("/asset-groups", "restoration"),
     "group": ("/locations/audiobuff/asset-groups/latents/lineage", "semantic"),
     "asset": ("/assets/audio/degraded?view=overview", "One partition"),
     "check": ("/assets/audio/pristine?view=checks", "decodes_and_is_finite"),
@@ -84,6 +84,8 @@ def take(page: Page, address: str, out: Path, only: list[str]) -> None:
             continue
         page.goto(address + place.format(run=run), wait_until="domcontentloaded", timeout=120_000)
         page.get_by_text(text).first.wait_for(timeout=1000 * WAIT_SECONDS)
+        if (skip := page.get_by_role("button", name="Skip", exact=True)).is_visible():  # where Dagster asks who you are
+            skip.click()
         page.wait_for_timeout(SETTLE_MILLISECONDS)  # graphs lay themselves out after their data came
         save(page.screenshot(), out / f"{name}.png")
 
