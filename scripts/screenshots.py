@@ -87,7 +87,7 @@ def take(page: Page, address: str, out: Path, only: list[str]) -> None:
         if (skip := page.get_by_role("button", name="Skip", exact=True)).is_visible():  # where Dagster asks who you are
             skip.click()
         page.wait_for_timeout(SETTLE_MILLISECONDS)  # graphs lay themselves out after their data came
-        save(page.screenshot(), out / f"{name}.png")
+        save(page.screenshot(), out / f"dagster_{name}.png")
 
 
 def save(data: bytes, path: Path) -> None:
