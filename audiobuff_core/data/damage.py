@@ -19,7 +19,8 @@ from audiobuff_core.seeding import digest
 # Raise it when the same audio and options would give another row or another sound: ranges, recipes, faults.
 # 2: rooms by pyroomacoustics, with the RT60 of their row; coloured noise drawn as a spectrum; arithmetic in 32 bits.
 # 3: the network hears damaged audio after the exact treatments, as it does in restoration.
-CODE_VERSION = "3"
+# 4: AAC and Opus end with the sound, not with the silence that their delay had left.
+CODE_VERSION = "4"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,13 @@ def _loudest_piece(samples: Signal, length: int) -> slice:
 
 
 def aligned(reference: Signal, delayed: Signal, *, most_samples: int) -> Signal:
-    """`delayed` moved onto `reference`, with its shape; what moves in from outside is zero."""
-    return shifted(delayed, -delay_samples(reference, delayed, most_samples=most_samples))
+    """`delayed` moved onto `reference`, with its shape; what moves in from outside is zero.
+
+    `delayed` may be longer: then what it has after the end moves in.
+    """
+    num_samples = reference.shape[1]
+    delay = delay_samples(reference, delayed[:, :num_samples], most_samples=most_samples)
+    return shifted(delayed, -delay)[:, :num_samples]
 
 
 def shifted(samples: Signal, by_samples: int) -> Signal:

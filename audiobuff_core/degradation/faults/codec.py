@@ -24,12 +24,14 @@ SHORTEST_SAMPLES = 2048
 class Codec:
     """A codec: `encode` makes a whole file of a waveform and the row; `rates` are those it takes, in Hz, all if none.
 
-    `limits` the sound to full scale first, as formats of whole numbers do.
+    `limits` the sound to full scale first, as formats of whole numbers do; what comes out is up to `late` samples of
+    its rate later than what went in, and the file does not say so.
     """
 
     encode: Callable[[Waveform, Parameters], bytes]
     rates: tuple[int, ...] = ()
     limits: bool = False
+    late: int = 0
 
 
 CODECS = {
@@ -44,10 +46,12 @@ CODECS = {
     "opus": Codec(
         lambda waveform, row: streams.encode_av(waveform, "libopus", "ogg", int(row["bit_rate"])),
         (8_000, 12_000, 16_000, 24_000, 48_000),
+        late=960,
     ),
     "aac": Codec(
         lambda waveform, row: streams.encode_av(waveform, "aac", "adts", int(row["bit_rate"])),
         (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+        late=2048,
     ),
     "gsm": Codec(lambda waveform, _: streams.encode_telephone(waveform, "GSM610"), (TELEPHONE_RATE,), True),
     "mu_law": Codec(lambda waveform, _: streams.encode_telephone(waveform, "ULAW"), (TELEPHONE_RATE,), True),
@@ -77,17 +81,19 @@ def _generation(samples: Samples, sample_rate: int, codec: Codec, parameters: Pa
     peak = float(np.abs(incoming.samples).max())
     loudest = 1.0 if codec.limits else streams.LOUDEST
     gain = loudest / peak if peak > loudest else 1.0
-    # Short sounds are led by and followed by silence: some encoders want a whole frame.
-    missing = max(0, SHORTEST_SAMPLES - incoming.num_samples)
+    # Followed by silence: some encoders want a whole frame, and what comes late has to come at all.
+    missing = max(codec.late, SHORTEST_SAMPLES - incoming.num_samples)
     padded = Waveform(np.pad(incoming.samples * np.float32(gain), ((0, 0), (0, missing))), incoming.sample_rate)
     decoded, decoded_rate = streams.decode(codec.encode(padded, parameters))
     if decoded_rate != incoming.sample_rate:  # Opus always decodes at 48 kHz
         decoded = resample(Waveform(decoded, decoded_rate), incoming.sample_rate).samples
-    fitted = _of_shape(decoded / gain, (samples.shape[0], incoming.num_samples))
+    fitted = _of_shape(decoded / gain, (samples.shape[0], incoming.num_samples + codec.late))
     outgoing = resample(Waveform(fitted.astype(np.float32), incoming.sample_rate), sample_rate)
     most_samples = max(1, round(MOST_DELAY_SAMPLES * sample_rate / incoming.sample_rate))
     # At the track's own rate: a sample of the codec's may be several of it.
-    return aligned(samples, _of_shape(outgoing.samples, samples.shape), most_samples=most_samples)
+    late = outgoing.num_samples - samples.shape[1] if codec.late else 0
+    fitted = _of_shape(outgoing.samples, (samples.shape[0], samples.shape[1] + late))
+    return aligned(samples, fitted, most_samples=most_samples)
 
 
 def stream_rate(sample_rate: int, codec: Codec) -> int:
