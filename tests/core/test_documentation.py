@@ -29,7 +29,7 @@ from audiobuff_core.inference import generate
 from audiobuff_core.training import cli as training
 
 PROJECT = Path(__file__).parents[2]
-PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")])
+PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted(PROJECT.glob("docs/*.md"))]
 SHELL, PYTHON = "bash", "python"
 # What a block may be in besides: shown, not run.
 SHOWN = {"text", "toml", "yaml", "json", "mermaid"}
