@@ -3,8 +3,9 @@
 A network never answers with exactly nothing. Where its correction is under -40 dB of what is there, it is its way of
 saying "nothing is wrong here", and taking it would only add the network's own error. So small corrections are left out
 twice: of a band of the latents, where the codec has bands, and of all samples of a moment, which then come back bit
-for bit. Both live here, next to the network, and not in the file writer: whoever restores arrays or measures a model
-gets what a user gets.
+for bit. And a correction that is hardly larger than what the network itself expects to be wrong about it is not made.
+All of it lives here, next to the network, and not in the file writer: whoever restores arrays or measures a model gets
+what a user gets.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ NEGLIGIBLE_DB = -40.0
 INAUDIBLE_DB = -96.0
 FRAME_SECONDS = 0.05
 BAND_FRAMES = 5
+DOUBT_SECONDS = 1.0
+LEAST_RATIO_DB = 6.0
 
 
 def leave_intact(wet: Samples, damaged: Samples, sample_rate: int) -> None:
@@ -73,7 +76,30 @@ def without_trifles(
     return kept
 
 
-def _around(energy: Float[Tensor, "channels frames"]) -> Float[Tensor, "channels frames"]:
-    half = BAND_FRAMES // 2
-    padded = torch.nn.functional.pad(energy[:, None], (half, half))
-    return torch.nn.functional.avg_pool1d(padded, BAND_FRAMES, stride=1)[:, 0]
+def without_doubtful(
+    correction: Float[Tensor, "channels frames latent"],
+    doubt: Float[Tensor, "channels frames latent"],
+    bands: Sequence[slice],
+    num_frames: int,
+) -> Float[Tensor, "channels frames latent"]:
+    """`correction` of the standardised latents without what is smaller than the network's own doubt of it.
+
+    On unfamiliar sounds - fire, wind and engines that were meant to be heard - a network takes away what it should
+    not, but says that it may be far off. In every band, over about `num_frames` around, a correction is made in full
+    where its energy is 12 dB above that of the expected error, and not at all where it is less than 6 dB above it.
+    """
+    kept = correction.clone()
+    for band in bands:
+        change, error = (_around(part[..., band].square().sum(dim=-1), num_frames) for part in (correction, doubt))
+        ratio_db = 10 * torch.log10(change.clamp(min=1e-20) / error.clamp(min=1e-20))
+        kept[..., band] *= ((ratio_db - LEAST_RATIO_DB) / 6).clamp(0, 1)[..., None]
+    return kept
+
+
+def _around(
+    energy: Float[Tensor, "channels frames"], num_frames: int = BAND_FRAMES
+) -> Float[Tensor, "channels frames"]:
+    """The mean over about `num_frames` frames around each; fewer at the ends."""
+    half = min(num_frames, energy.shape[-1]) // 2
+    kernel = 2 * half + 1
+    return torch.nn.functional.avg_pool1d(energy[:, None], kernel, 1, half, count_include_pad=False)[:, 0]

@@ -8,6 +8,7 @@ from typing import Any, Unpack, overload
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from audiobuff_core.audio.loudness import gain_of_rms
 from audiobuff_core.audio.resample import resample
@@ -19,7 +20,7 @@ from audiobuff_core.data.dataset import Stretch
 from audiobuff_core.errors import StoreMismatch
 from audiobuff_core.inference.arrays import Array, as_waveform
 from audiobuff_core.inference.confidence import Bands, bands_of, doubt_of
-from audiobuff_core.inference.guards import leave_intact, without_trifles
+from audiobuff_core.inference.guards import DOUBT_SECONDS, leave_intact, without_doubtful, without_trifles
 from audiobuff_core.inference.opened import OpenedModel, open_model
 from audiobuff_core.inference.options import Chosen, Options, settled
 from audiobuff_core.inference.sections import Read, Section, joined, noise_at, plan_sections
@@ -183,7 +184,7 @@ class Restorer:
             method=chosen.method,
             on_step=on_step,
         )
-        correction = without_trifles(x_1 - damaged, damaged, self.bands.slices)
+        correction = self._guarded(x_1 - damaged, field)
         if chosen.confidence is not None:
             doubt = doubt_of(field, self.meta["source"], noise, x_1)
             seconds = latents.times() + section.first / waveform.sample_rate
@@ -195,6 +196,14 @@ class Restorer:
         wet = self._to_audio(replace(latents, values=restored), waveform, gain)
         leave_intact(wet.samples, waveform.samples, waveform.sample_rate)
         return wet
+
+    def _guarded(self, correction: Tensor, field: WindowedField) -> Tensor:
+        """`correction` without what the network doubts itself, and without trifles."""
+        conditions = field.conditions
+        if self.meta["source"] == "uncertainty" and conditions.tau == 0:  # with tau, what is in doubt is wanted
+            around = round(DOUBT_SECONDS * conditions.frame_rate)
+            correction = without_doubtful(correction, field.estimate()[1], self.bands.slices, around)
+        return without_trifles(correction, conditions.damaged, self.bands.slices)
 
     def _conditions(self, levelled: Waveform, latents: FrameSequence, tau: float) -> Conditions:
         return Conditions(

@@ -8,7 +8,7 @@ import torch
 
 from audiobuff_core.codecs.registry import load_codec
 from audiobuff_core.inference.confidence import ConfidenceMap, bands_of
-from audiobuff_core.inference.guards import leave_intact, without_trifles
+from audiobuff_core.inference.guards import leave_intact, without_doubtful, without_trifles
 
 RATE = 16_000
 
@@ -70,6 +70,24 @@ def test_a_band_loses_its_trifles_and_no_other_band():
     assert torch.equal(kept[..., bands[4]], correction[..., bands[4]])
     assert not kept[..., : bands[4].start].any()
     assert not kept[..., bands[4].stop :].any()
+
+
+def test_what_the_network_doubts_is_not_done():
+    bands = bands_of(load_codec("builtin")).slices
+    correction = torch.ones(2, 200, 512)
+    doubt = torch.full_like(correction, 10.0)
+    doubt[:, :100, bands[3]] = 0.1
+    kept = without_doubtful(correction, doubt, bands, 20)
+    assert torch.equal(kept[:, :85, bands[3]], correction[:, :85, bands[3]])
+    assert not kept[:, 115:, bands[3]].any()
+    assert not kept[..., bands[3].stop :].any()
+
+
+def test_any_number_of_frames_can_be_judged_together():
+    bands = (slice(0, 4),)
+    for frames in (1, 2, 7, 300):
+        correction = torch.ones(1, frames, 4)
+        assert torch.equal(without_doubtful(correction, 0.1 * correction, bands, 86), correction)
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 96_000])

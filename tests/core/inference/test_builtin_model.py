@@ -1,0 +1,46 @@
+"""The model in the box: small, better than its input on noise, and harmless to what needs no repair."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audiobuff_assets.corpus_files import corpus_folder
+from audiobuff_core.audio.read import read_audio
+from audiobuff_core.commands.chosen_model import chosen_model
+from audiobuff_core.degradation.plan import Fault, PlanRow
+from audiobuff_core.degradation.render import render
+from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
+from audiobuff_core.inference.restorer import Restorer
+
+
+@pytest.fixture(scope="module")
+def restorer() -> Restorer:
+    return Restorer.load(chosen_model(None, lambda: None))
+
+
+def _clip(name: str):
+    return read_audio(Path(corpus_folder()) / name).mono()
+
+
+def test_it_is_in_the_box_and_small():
+    folder = files("audiobuff_core") / "builtin_model"
+    assert (folder / "README.md").is_file()
+    assert len((folder / "weights.safetensors").read_bytes()) <= 16_000_000
+
+
+def test_it_takes_noise_away(restorer):
+    clean = _clip("loop_mika.flac")
+    row = PlanRow("clip", "0" * 64, 0, 1337, "noise", (Fault("noise", {"color": "white", "snr_db": 6.0}),))
+    damaged = render(row, clean)
+    restored = restorer.restore(damaged)
+    before, after = (si_sdr_db(one.samples[0], clean.samples[0]) for one in (damaged, restored))
+    assert after > before + 2.0
+
+
+def test_what_needs_no_repair_comes_back_as_it_was(restorer):
+    clean = _clip("guit_em9.flac")
+    restored = restorer.restore(clean)
+    assert si_sdr_db(restored.samples[0], clean.samples[0]) >= 45.0
+    assert np.mean(restored.samples == clean.samples) > 0.5
