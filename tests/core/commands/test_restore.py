@@ -140,8 +140,16 @@ def test_difference_and_picture_are_written_beside(here, model):
     assert restore("in.wav", "-o", "out.wav", *model) == 0
 
 
-def test_without_a_model_the_ways_out_are_named(here, capsys):
+def test_without_a_named_model_the_one_in_the_box_restores(here, capsys):
     write(here / "in.wav")
+    assert restore("in.wav", "-o", "out.wav") == 0
+    assert "builtin_model (profile builtin)" in capsys.readouterr().out
+    assert json.loads((here / "out.wav.json").read_text())["model_place"].endswith("builtin_model")
+
+
+def test_a_box_without_a_model_names_the_ways_out(here, capsys, monkeypatch):
+    write(here / "in.wav")
+    monkeypatch.setattr("audiobuff_core.commands.chosen_model.BUILTIN_MODEL", "nonesuch")
     assert restore("in.wav", "-o", "out.wav") == 1
     said = capsys.readouterr().err
     assert "--checkpoint" in said

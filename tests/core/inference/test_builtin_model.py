@@ -32,7 +32,7 @@ def test_it_is_in_the_box_and_small():
 
 def test_it_takes_noise_away(restorer):
     clean = _clip("loop_mika.flac")
-    row = PlanRow("clip", "0" * 64, 0, 1337, "noise", (Fault("noise", {"color": "white", "snr_db": 6.0}),))
+    row = PlanRow("clip", "0" * 64, 0, "noise", 1337, (Fault("noise", {"color": "white", "snr_db": 6.0}),))
     damaged = render(row, clean)
     restored = restorer.restore(damaged)
     before, after = (si_sdr_db(one.samples[0], clean.samples[0]) for one in (damaged, restored))
