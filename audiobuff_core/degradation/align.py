@@ -51,7 +51,7 @@ def aligned(reference: Signal, delayed: Signal, *, most_samples: int) -> Signal:
     """
     num_samples = reference.shape[1]
     delay = delay_samples(reference, delayed[:, :num_samples], most_samples=most_samples)
-    return shifted(delayed, -delay)[:, :num_samples]
+    return (shifted(delayed, -delay) if delay else delayed)[:, :num_samples]
 
 
 def shifted(samples: Signal, by_samples: int) -> Signal:

@@ -35,7 +35,8 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator
     if family == "stft_mask":
         return _stft_mask(samples, sample_rate, bandwidth_hz)
     filtered = np.asarray(signal.sosfilt(_sections(sample_rate, bandwidth_hz, parameters), samples, axis=-1))
-    return aligned(samples, filtered.astype(samples.dtype), most_samples=max(1, int(MOST_DELAY_SECONDS * sample_rate)))
+    filtered = filtered.astype(samples.dtype, copy=False)
+    return aligned(samples, filtered, most_samples=max(1, int(MOST_DELAY_SECONDS * sample_rate)))
 
 
 def _sinc(samples: Samples, sample_rate: int, bandwidth_hz: float) -> Samples:

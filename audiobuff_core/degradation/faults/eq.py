@@ -38,7 +38,8 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator
     if not sections:
         return samples
     filtered = np.asarray(sosfilt(np.array(sections), samples, axis=-1))
-    return aligned(samples, filtered.astype(samples.dtype), most_samples=max(1, int(MOST_DELAY_SECONDS * sample_rate)))
+    filtered = filtered.astype(samples.dtype, copy=False)
+    return aligned(samples, filtered, most_samples=max(1, int(MOST_DELAY_SECONDS * sample_rate)))
 
 
 def response_db(hertz: Samples, parameters: Parameters) -> Samples:

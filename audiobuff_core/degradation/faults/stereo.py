@@ -22,11 +22,12 @@ def apply(samples: Samples, _sample_rate: int, parameters: Parameters, _generato
         width = float(parameters["width"]) if mode == "width" else 0.0
         middle = samples.mean(axis=0, keepdims=True)
         return np.asarray(middle + width * (samples - middle))
-    damaged = samples.copy()
     if mode == "imbalance":
         gain = 10.0 ** (float(parameters["difference_db"]) / 40.0)
+        damaged = samples.copy()
         damaged[0::2] *= gain
         damaged[1::2] /= gain
-    else:
-        damaged[int(parameters["channel"]) % samples.shape[0]] *= -1.0
-    return damaged
+        return damaged
+    signs = np.ones((samples.shape[0], 1), dtype=samples.dtype)
+    signs[int(parameters["channel"]) % samples.shape[0]] = -1.0
+    return samples * signs
