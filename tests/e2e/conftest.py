@@ -27,7 +27,7 @@ def chromium():
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: its event loop would be in the way of other tests' own
 def browser():
     path = chromium()
     from playwright.sync_api import sync_playwright

@@ -38,7 +38,9 @@ def test_two_systems_give_a_table_and_files(folders, capsys):
         assert (folders / "evaluation" / name).read_text().startswith(("kind,row,metric", "item,kinds,row"))
     page = (folders / "evaluation" / "report.html").read_text()
     assert "half is better than the damaged input" in page
-    assert page.count("<audio ") == 4 * len({"best", "middle", "worst"})
+    players = page.count("<audio ")  # clean, damaged and both systems of the best, the middle, and the worst of a kind
+    assert players >= 12
+    assert players % 4 == 0
 
 
 def test_what_is_left_out_is_named_and_the_exit_code_says_so(folders, capsys):
