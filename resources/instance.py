@@ -28,10 +28,15 @@ SETTINGS: dict[str, Any] = {
             "preload": ["audiobuff_assets.definitions", "audiobuff_core.data.extraction", "scipy.signal", "torch"]
         },
     },
+    "run_coordinator": {
+        "module": "dagster._core.run_coordinator",
+        "class": "QueuedRunCoordinator",
+        "config": {"dequeue_interval_seconds": 1},
+    },
     "telemetry": {"enabled": False},
     "nux": {"enabled": False},
     "concurrency": {
-        "pools": {"default_limit": 1},
+        "pools": {"default_limit": 1, "op_granularity_run_buffer": 2},
         "runs": {"tag_concurrency_limits": [{"key": "audiobuff/train", "limit": 1}]},
     },
     "run_monitoring": {

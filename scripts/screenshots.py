@@ -40,7 +40,7 @@ PAGES = {
     "group": ("/locations/audiobuff/asset-groups/latents/lineage", "semantic"),
     "asset": ("/assets/audio/degraded?view=overview", "One partition"),
     "check": ("/assets/audio/pristine?view=checks", "decodes_and_is_finite"),
-    "launchpad": ("/locations/audiobuff/jobs/train_restoration_model/launchpad", "Launch"),
+    "launchpad": ("/locations/audiobuff/jobs/train_restoration_model", "Materialize all"),
     "automation": ("/automation", "keep_latents_current"),
     "run": ("/runs/{run}", "latents_finite"),
 }
@@ -86,8 +86,16 @@ def take(page: Page, address: str, out: Path, only: list[str]) -> None:
         page.get_by_text(text).first.wait_for(timeout=1000 * WAIT_SECONDS)
         if (skip := page.get_by_role("button", name="Skip", exact=True)).is_visible():  # where Dagster asks who you are
             skip.click()
+        if name == "launchpad":
+            open_launchpad(page)
         page.wait_for_timeout(SETTLE_MILLISECONDS)  # graphs lay themselves out after their data came
         save(page.screenshot(), out / f"dagster_{name}.png")
+
+
+def open_launchpad(page: Page) -> None:
+    """Jobs of assets have no page for it: it opens from the button, with Shift."""
+    page.get_by_role("button", name="Materialize all").click(modifiers=["Shift"])
+    page.get_by_text("All defaults expanded").first.wait_for(timeout=1000 * WAIT_SECONDS)
 
 
 def save(data: bytes, path: Path) -> None:

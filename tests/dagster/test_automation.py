@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -13,10 +14,12 @@ import soundfile
 from audiobuff_assets.corpus_files import corpus_folder
 from audiobuff_assets.definitions import defs
 from audiobuff_assets.results import key
+from audiobuff_core.data.library import list_shards, load_shard
 from audiobuff_core.files import write_json
 from jobs.checkpoints import evaluate_new_checkpoint, register_new_checkpoints, release_evaluated_checkpoint
 from jobs.dropped_files import restore_dropped_files
 from jobs.failures import report_failed_runs
+from jobs.registration import FILES_A_LOOK
 from jobs.schedules import nightly_audit, turn_of, weekly_retraining
 from jobs.sensors import register_new_audio
 from resources.currency import FINGERPRINT, fingerprint, latents_digest
@@ -146,6 +149,25 @@ def test_a_large_library_comes_in_several_ticks(place, folder, monkeypatch):
     assert len(place.instance.get_dynamic_partitions("shards")) == 1
     place.tick(sensor)
     assert len(place.instance.get_dynamic_partitions("shards")) == 2
+    assert "No new recording" in place.tick(sensor).skip_message
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_many_files_at_once_are_capped_a_tick_and_all_arrive(place, folder):
+    num_files = int(os.environ.get("AUDIOBUFF_TEST_FILES", "1000"))
+    generator = np.random.default_rng(0)
+    for number in range(num_files):
+        soundfile.write(folder / f"{number:05}.wav", generator.uniform(-0.1, 0.1, 64), 8000)
+    sensor = register_new_audio(corpus_folder())
+    known = 0
+    for _ in range(-(-num_files // FILES_A_LOOK)):
+        place.tick(sensor)
+        before, known = known, sum(len(load_shard(place.root, shard).tracks) for shard in list_shards(place.root))
+        assert 0 < known - before <= FILES_A_LOOK
+    assert known == num_files
+    assert set(place.instance.get_dynamic_partitions("shards")) == set(list_shards(place.root))
+    assert place.instance.get_materialized_partitions(key("audio/incoming")) == set(list_shards(place.root))
     assert "No new recording" in place.tick(sensor).skip_message
 
 

@@ -16,6 +16,10 @@ from audiobuff_assets.options import DemoOptions
 from audiobuff_assets.results import key
 from audiobuff_assets.runner import Runner
 from audiobuff_core.data.library import list_shards
+from audiobuff_core.evaluation.pointers import read_pointer
+from audiobuff_core.models.schema import load_model
+from audiobuff_core.models.stored import read_weights
+from audiobuff_core.training.start import start_digest
 from jobs.registration import find_arrivals, record_arrivals
 from resources.currency import data_versions, latest_record, recorded
 from resources.instance import open_instance, prepare_home
@@ -185,3 +189,17 @@ def test_a_blocking_check_stops_what_is_downstream(lineage, options, monkeypatch
     # The plan was written, but its run failed: it is not taken for current.
     runner.stage("encode_new_audio", "encode", [shard])
     assert "encode_new_audio" in runner.seconds
+
+
+@pytest.mark.slow
+def test_a_retraining_begins_with_the_champion(lineage):
+    champion = read_pointer(storage_root(), "champion")
+    config = {"profile": "test", "start_from": "champion"}
+    build_defs().resolve_job_def("train_restoration_model").execute_in_process(
+        run_config={"ops": {"model__dit_checkpoint": {"config": config}}}, instance=lineage
+    )
+    found = metadata(lineage, "model/dit_checkpoint")
+    assert found["checkpoint"] != champion.checkpoint
+    assert Path(found["begun_with"]).name == champion.checkpoint
+    begun_with = start_digest(read_weights(found["begun_with"]))
+    assert load_model(found["path"]).meta["init_from"]["sha256"] == begun_with
