@@ -85,10 +85,10 @@ class DacCodec:
     @torch.no_grad()
     def encode_codes(self, waveform: Waveform, gains: Tensor) -> Tensor:
         """Codes [channels, frames, codebooks], int64, of `waveform` times `gains` [channels]."""
-        samples = torch.from_numpy(resample(waveform, self.sample_rate).samples) * gains[:, None]
+        samples = torch.from_numpy(resample(waveform, self.sample_rate).samples)
         # One sample more, as a count that comes from another rate may have been rounded up.
         behind = self.num_frames(samples.shape[1] + 1) * self.hop_length - samples.shape[1]
-        padded = torch.nn.functional.pad(samples, (0, behind))[:, None].to(self._device)
+        padded = torch.nn.functional.pad(samples, (0, behind)).mul_(gains[:, None])[:, None].to(self._device)
         codes = encode_chunked(
             self._codes_of,
             padded,

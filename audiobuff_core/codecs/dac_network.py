@@ -14,6 +14,7 @@ from audiobuff_core.codecs.dac_layout import fold_weight_norm
 from audiobuff_core.codecs.file_hash import checked_hash
 from audiobuff_core.codecs.hub_folder import check_config
 from audiobuff_core.codecs.loaded import kept_while_unchanged
+from audiobuff_core.codecs.snake import replace_snakes
 from audiobuff_core.errors import EncoderUnavailable, InvalidCheckpoint
 
 
@@ -131,6 +132,7 @@ def _load_state(model: nn.Module, state: dict[str, torch.Tensor], place: str) ->
             "fetch both anew"
         ) from error
     model.requires_grad_(False)
+    replace_snakes(model)
 
 
 def _first_line(error: BaseException) -> str:

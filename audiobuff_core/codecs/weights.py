@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from audiobuff_core.codecs.download import download, is_readable
-from audiobuff_core.codecs.file_hash import hash_note, noted_hash
-from audiobuff_core.errors import DataMissing, EncoderUnavailable
+from audiobuff_core.codecs.file_hash import checked_hash, hash_note, noted_hash
+from audiobuff_core.errors import DataMissing, EncoderUnavailable, InvalidCheckpoint
 from audiobuff_core.files import exists, is_local, local_path
 from audiobuff_core.seeding import digest
 
@@ -120,7 +120,9 @@ def find_weights(of: str | PublishedWeights, location: str | None = None) -> Pat
 
 
 def weights_state(name: str) -> tuple[str, bool]:
-    """Where the weights of encoder `name` are looked for, and whether whole ones seem to be there; copies nothing.
+    """Where the weights of encoder `name` are looked for, and whether whole ones are there; copies nothing.
+
+    Files on this machine are read and compared with the hashes noted beside them; of a URL, only being there is seen.
 
     Raises:
         EncoderUnavailable: they are at a URL that can't be asked.
@@ -142,7 +144,14 @@ def weights_state(name: str) -> tuple[str, bool]:
     except EncoderUnavailable:
         return chosen or str(local_path(root).expanduser() / known.place), False
     files = [found] if found.is_file() else [found / file for file in HUB_FILES]
-    return str(found), all(file.is_file() and is_readable(file) for file in files)
+    return str(found), all(_is_whole(file) for file in files)
+
+
+def _is_whole(file: Path) -> bool:
+    try:
+        return file.is_file() and is_readable(file) and bool(checked_hash(file))
+    except InvalidCheckpoint:
+        return False
 
 
 def _in_folder(known: PublishedWeights, of: PublishedWeights) -> Path:

@@ -20,6 +20,7 @@ from audiobuff_core.codecs.frames import FrameSequence
 from audiobuff_core.codecs.hub_folder import check_config
 from audiobuff_core.codecs.loaded import kept_while_unchanged
 from audiobuff_core.codecs.protocols import EncoderIdentity
+from audiobuff_core.codecs.snake import replace_snakes
 from audiobuff_core.codecs.weights import find_weights
 from audiobuff_core.errors import EncoderUnavailable, InvalidAudio, InvalidCheckpoint
 
@@ -148,10 +149,11 @@ class TransformersXCodec:
     """`transformers.XcodecModel` as an `XCodecNetwork`."""
 
     def __init__(self, model: Any, weights_hash: str, *, device: str = "cpu") -> None:  # noqa: ANN401
-        """Fold the weight norm of `model` and put it on `device`."""
+        """Fold the weight norm of `model`, make it lean, and put it on `device`."""
         for layer in model.modules():
             if nn.utils.parametrize.is_parametrized(layer, "weight"):
                 nn.utils.parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+        replace_snakes(model)
         self._device = torch.device(device)
         self._model = model.eval().requires_grad_(False).to(self._device)
         self.identity = EncoderIdentity("xcodec", "1", weights_hash)

@@ -15,9 +15,12 @@ from audiobuff_core.files import is_local, local_path
 # encoder -> (option, packages)
 _ENCODERS: Final = {
     "dac": ("--codec", ("dac", "transformers")),
+    "dac-24khz": ("--codec", ("dac", "transformers")),
+    "dac-16khz": ("--codec", ("dac", "transformers")),
     "xcodec": ("--structure", ("transformers",)),
     "audiomae": ("--semantic", ("timm",)),
 }
+_XCODEC_MODULE: Final = "xcodec"
 _PIP_NAMES: Final = {"dac": "descript-audio-codec"}
 GIB: Final = 1 << 30
 
@@ -48,6 +51,7 @@ def examine() -> dict[str, Any]:
     }
     for name, (option, packages) in _ENCODERS.items():
         encoders[name] = _encoder(name, option, packages)
+    encoders["xcodec-module"] = _module()
     return {"encoders": encoders, "weights_folder": weights_root(), "machine": _machine()}
 
 
@@ -72,6 +76,20 @@ def _encoder(name: str, option: str, packages: tuple[str, ...]) -> dict[str, Any
         "packages": installed,
         "weights": place if is_there else None,
         "fix": "; ".join(fixes) or None,
+    }
+
+
+def _module() -> dict[str, Any]:
+    """The X-Codec that a user may have installed; its weights are its own matter."""
+    is_there = find_spec(_XCODEC_MODULE) is not None
+    return {
+        "usable": is_there,
+        "option": "--structure",
+        "packages": {_XCODEC_MODULE: is_there},
+        "weights": None,
+        "fix": None
+        if is_there
+        else "pip install git+URL of a module `xcodec`, if you have one; --structure xcodec needs none",
     }
 
 
@@ -109,9 +127,9 @@ def _text(found: dict[str, Any]) -> str:
     lines = ["Encoders"]
     for name, facts in found["encoders"].items():
         state = "usable" if facts["usable"] else "not usable"
-        lines.append(f"  {name:<9} {state:<11} {facts['weights'] or ''}".rstrip())
+        lines.append(f"  {name:<13} {state:<11} {facts['weights'] or ''}".rstrip())
         if facts["fix"]:
-            lines.append(f"            do: {facts['fix']}")
+            lines.append(f"                do: {facts['fix']}")
     machine = found["machine"]
     lines += [
         f"Weights folder  {found['weights_folder']}",

@@ -5,14 +5,18 @@ import pytest
 import torch
 from contracts.codec import CodecContract, tone_and_noise
 from small_networks import PUBLISHED_DAC, SMALL_DAC, save_descript, save_transformers
+from torch import Tensor
 
 from audiobuff_core.audio.loudness import loudness_lufs
 from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.codecs.chunking import FRAMES_A_CHUNK, encode_chunked
 from audiobuff_core.codecs.dac import DacCodec
 from audiobuff_core.codecs.dac_layout import to_descript, to_transformers
 from audiobuff_core.codecs.dac_network import load_dac_network
+from audiobuff_core.codecs.frames import FrameSequence
 from audiobuff_core.codecs.level import encode_like, loudness_gains
 from audiobuff_core.codecs.registry import load_codec
+from audiobuff_core.codecs.snake import Snake
 from audiobuff_core.errors import EncoderUnavailable, InvalidAudio, InvalidCheckpoint
 
 
@@ -104,21 +108,95 @@ def test_weight_norm_is_folded(networks):
         assert not [name for name, _ in network.model.named_parameters() if name.endswith(("_g", "_v"))]
 
 
+def test_the_lean_activation_is_the_packages(places, networks):
+    from dac.nn.layers import Snake1d
+
+    for network in networks.values():
+        assert {type(layer) for layer in network.model.modules() if "Snake" in type(layer).__name__} == {Snake}
+    theirs = Snake1d(6)
+    theirs.alpha.data.uniform_(0.5, 2.0, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, 6, 1000, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        torch.testing.assert_close(Snake(theirs.alpha)(x), theirs(x), rtol=0, atol=2e-6)
+
+
 def test_hop_comes_from_the_model(networks):
     assert networks["descript"].hop_length == networks["transformers"].hop_length == 40
     assert DacCodec(networks["descript"])._shortfall == 8  # the odd stride's one sample, times 4 x 2
+
+
+def tie_width(codec: DacCodec, hidden: Tensor, codes: Tensor, others: Tensor) -> float:
+    """By how much nearer to a frame the nearest entry is than the one chosen instead, at most, in cosines.
+
+    Args:
+        codec: with the codebooks.
+        hidden: what the encoder gave, [width, frames].
+        codes: the nearest, [frames, codebooks].
+        others: chosen by another way of computing; equal codes count nothing.
+    """
+    widest = 0.0
+    for frame in (codes != others).any(1).nonzero()[:, 0].tolist():
+        first = int((codes[frame] != others[frame]).nonzero()[0])  # the later ones are of another residual
+        *before, stage = list(codec._model.quantizer.quantizers)[: first + 1]
+        residual = hidden[None, :, frame, None]
+        for earlier, code in zip(before, codes[frame], strict=False):
+            residual = residual - earlier.out_proj(earlier.codebook.weight[code][None, :, None])
+        direction = torch.nn.functional.normalize(stage.in_proj(residual)[0, :, 0], dim=0)
+        cosines = torch.nn.functional.normalize(stage.codebook.weight) @ direction
+        chosen = torch.stack([codes[frame, first], others[frame, first]])
+        widest = max(widest, float(cosines.max() - cosines[chosen].min()))
+    return widest
 
 
 @pytest.mark.parametrize("package", ["descript", "transformers"])
 @pytest.mark.parametrize("seconds", [4, pytest.param(20, marks=pytest.mark.slow)])
 def test_chunks_change_nothing(networks, package, seconds):
     waveform = tone_and_noise(seconds * 16_000 + 13, 16_000)
+    gains = loudness_gains(waveform, -16.0)
     whole = DacCodec(networks[package], space="summed", chunk_frames=100_000)
     pieces = DacCodec(networks[package], space="summed", chunk_frames=256)
-    frames, chunked = whole.encode(waveform), pieces.encode(waveform)
-    torch.testing.assert_close(chunked.values, frames.values, rtol=0, atol=1e-4)
+    codes, chunked = (codec.encode_codes(waveform, gains)[0] for codec in (whole, pieces))
+    samples = torch.from_numpy(waveform.samples)[:, None] * gains
+    samples = torch.nn.functional.pad(samples, (0, len(codes) * 40 - samples.shape[2]))
+    with torch.no_grad():
+        hidden = whole._model.encoder(samples)
+        in_pieces = encode_chunked(
+            whole._model.encoder, samples, hop_length=40, context_frames=pieces._encoder_context, chunk_frames=256
+        )
+        torch.testing.assert_close(in_pieces, hidden, rtol=0, atol=1e-4)
+        # A code differs only where two entries are as near as each other: there the last bit decides.
+        assert tie_width(whole, hidden[0], codes, chunked) < 1e-5
+    assert (codes != chunked).any(1).float().mean() < 0.005
+    frames = whole.encode(waveform)
     decoded = [codec.decode(frames, waveform.num_samples).samples for codec in (whole, pieces)]
     assert np.abs(decoded[0] - decoded[1]).max() < 1e-4
+
+
+def test_a_code_that_is_not_as_near_is_no_tie(networks):
+    codec = DacCodec(networks["descript"])
+    with torch.no_grad():
+        hidden = codec._model.encoder(torch.from_numpy(tone_and_noise(4000, 16_000).samples)[:, None])
+        codes = codec._model.quantizer(hidden)[1][0].T
+        others = codes.clone()
+        others[7, 2] = (others[7, 2] + 1) % 64
+        assert tie_width(codec, hidden[0], codes, codes) == 0
+        assert tie_width(codec, hidden[0], codes, others) > 1e-3
+
+
+@pytest.mark.slow
+def test_chunks_change_nothing_in_published_size(tmp_path):
+    save_descript(tmp_path / "weights.pth", PUBLISHED_DAC["dac"])
+    network = load_dac_network(tmp_path / "weights.pth")
+    whole, pieces = (DacCodec(network, space="summed", chunk_frames=frames) for frames in (100_000, FRAMES_A_CHUNK))
+    samples = torch.from_numpy(tone_and_noise(1723 * 512, 44_100).samples)[:, None]  # 20 s
+    with torch.no_grad():
+        hidden = encode_chunked(network.model.encoder, samples, hop_length=512, context_frames=pieces._encoder_context)
+        torch.testing.assert_close(hidden, network.model.encoder(samples), rtol=0, atol=1e-4)
+        values = network.model.quantizer(hidden)[0].transpose(1, 2)
+    frames = FrameSequence(values, whole.frame_rate)
+    decoded = [codec.decode(frames, 1722 * 512).samples for codec in (whole, pieces)]
+    assert np.abs(decoded[0] - decoded[1]).max() < 1e-4
+    assert np.abs(decoded[0]).max() > 1e-3
 
 
 def test_loudness_is_brought_up_and_undone(networks):

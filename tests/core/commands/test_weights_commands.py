@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from audiobuff_core.codecs.download import DownloadFailed, download
-from audiobuff_core.codecs.registry import load_codec, load_feature_encoder
+from audiobuff_core.codecs.registry import CODECS, SIDE_STREAMS, load_codec, load_feature_encoder
 from audiobuff_core.codecs.weights import PUBLISHED
 from audiobuff_core.commands.doctor import examine, run_doctor
 from audiobuff_core.commands.fetch_weights import run_fetch_weights
@@ -103,7 +104,8 @@ def test_after_fetching_everything_works_offline(server, tmp_path, monkeypatch, 
     assert run_fetch_weights([]) == 0
     server.shutdown()
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert all(facts["usable"] for facts in examine()["encoders"].values())
+    usable = {name for name, facts in examine()["encoders"].items() if facts["usable"]}
+    assert usable == {"builtin", "dac", "xcodec", "audiomae"}
     assert load_codec("dac").hop_length == 40
     assert load_feature_encoder("structure", "xcodec").feature_dim == 40
     assert load_feature_encoder("semantic", "audiomae").feature_dim == 32
@@ -209,14 +211,29 @@ def test_a_full_or_wrong_place_is_named(server, tmp_path, monkeypatch):
     assert not (tmp_path / "target.bin").exists()
 
 
+def test_a_disk_that_fills_up_leaves_nothing(server, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("audiobuff_core.codecs.download._copy", full)
+    for name in ("dac", "audiomae"):
+        with pytest.raises(OutputNotWritable, match="No space left on device") as caught:
+            run_fetch_weights([name])
+        assert "\n" not in str(caught.value)
+    assert everything_under(tmp_path) == []
+
+
 def test_doctor_speaks_to_people_and_programs(server, capsys):
     assert run_doctor() == 0
     text = capsys.readouterr().out
-    assert "builtin   usable" in text
+    assert "builtin       usable" in text
     assert "do: audiobuff fetch-weights audiomae" in text
     assert run_doctor(as_json=True) == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found["encoders"]) == {"builtin", "dac", "xcodec", "audiomae"}
+    every = {name.removesuffix("-summed") for known in (CODECS, *SIDE_STREAMS.values()) for name in known}
+    assert set(found["encoders"]) == every  # none is left out
+    assert found["encoders"]["dac-24khz"]["fix"].startswith("audiobuff fetch-weights dac-24khz")
+    assert "pip install git+URL" in found["encoders"]["xcodec-module"]["fix"]
     assert found["machine"]["cores"] >= 1
     assert found["machine"]["disk_free_gib"] > 0
 
@@ -250,6 +267,7 @@ def test_weights_that_changed_since_they_were_fetched_are_refused(server, tmp_pa
     whole = weights.read_bytes()
     place = 5000 if name == "dac" else len(whole) - 2  # inside a weight
     weights.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    assert not examine()["encoders"][name]["usable"]
     with pytest.raises(InvalidCheckpoint, match=r"SHA-256 .*states .*fetch-weights") as caught:
         load()
     assert "\n" not in str(caught.value)
