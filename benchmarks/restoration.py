@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 RECIPES = {"tidy": "audiobuff", "untidy": str(HERE / "recipes" / "untidy.toml")}
 CLIP_SECONDS = 5.0
 QUIETEST_RMS = 0.01
-METRICS = ("si_sdr_db", "lsd_db", "zimtohrli", "visqol")
+METRICS = ("si_sdr_db", "lsd_db", "zimtohrli", "visqol_mos")
 OURS = {"AudioBuff": (), "treatments alone": ("network",), "network alone": tuple(TREATMENTS)}
 PEERS = ("operator", "grooveclean", "noisereduce", "ffmpeg", "deepfilternet", "rnnoise")
 
@@ -91,7 +91,12 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=96, help="clips (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1337, help="(default: %(default)s)")
     parser.add_argument("--model", help="a checkpoint or export (default: the model in the box)")
-    parser.add_argument("--no-peers", action="store_true", help="only AudioBuff and its parts")
+    parser.add_argument(
+        "--peers",
+        default=",".join(PEERS),
+        metavar="A,B",
+        help="default: all; the operator may take hours",
+    )
     arguments = parser.parse_args()
     out = arguments.out
     cut_clips(arguments.corpus, out / "clean", arguments.items, arguments.seed)
@@ -102,18 +107,11 @@ def main() -> int:
         left_out = ("--without", ",".join(without)) if without else ()
         run("restore", out / "degraded", "-o", out / "restored" / name, *left_out, *model)
     names = list(OURS)
-    if not arguments.no_peers:
-        run(
-            "baselines",
-            out / "degraded",
-            "--clean",
-            out / "clean",
-            "--out",
-            out / "restored",
-            "--only",
-            ",".join(PEERS),
-        )
-        names += [name for name in PEERS if (out / "restored" / name).is_dir()]
+    peers = [name for name in arguments.peers.split(",") if name]
+    if peers:
+        folders = (out / "degraded", "--clean", out / "clean", "--out", out / "restored")
+        run("baselines", *folders, "--only", ",".join(peers))
+        names += [name for name in peers if (out / "restored" / name).is_dir()]
     evaluate(out, names)
     print_table(out)
     shutil.copy(out / "report" / "evaluation.json", HERE / "restoration.json")
