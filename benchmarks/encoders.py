@@ -156,7 +156,7 @@ def measured(sides: Sides, waveform: Waveform, rounds: int) -> dict[str, float]:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--segments", type=int, default=6, help="of audio, 5 s each (default: %(default)s)")
+    parser.add_argument("--segments", type=int, default=1, help="of audio, 5 s each (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of the three sides (default: %(default)s)")
     parser.add_argument("--encoders", nargs="+", choices=tuple(ENCODERS), default=tuple(ENCODERS), metavar="NAME")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="weights folder (default: random ones are made)")

@@ -1,6 +1,5 @@
 """The memory ceiling that docs/published-encoders.md states, of a whole process."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,14 +13,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in other units elsewhere"),
 ]
 HERE = Path(__file__).parent
-PAGE = HERE.parents[2] / "docs/published-encoders.md"
-
-
-def ceiling_mib() -> int:
-    """What the page promises."""
-    found = re.search(r"10 minutes of stereo .* stays under (\d+) GiB", PAGE.read_text())
-    assert found
-    return 1024 * int(found[1])
+CEILING_MIB = 4096  # on the CPU, weights and libraries included
 
 
 def peak_mib(encoder: str, weights: Path, seconds: int) -> int:
@@ -48,11 +40,10 @@ def save_full(encoder: str, place: Path) -> None:
 
 @pytest.mark.parametrize("encoder", ["dac", "dac-summed", "xcodec", "audiomae"])
 def test_ten_minutes_of_stereo(tmp_path, encoder):
-    ceiling = ceiling_mib()
     save_thin(encoder, tmp_path / "thin.pth")
     save_full(encoder, tmp_path / "full.pth")
     # What grows with the length, and what grows with the network: both at once would take half an hour.
     short, long = (peak_mib(encoder, tmp_path / "thin.pth", seconds) for seconds in (30, 600))
     network = peak_mib(encoder, tmp_path / "full.pth", 30)
-    assert network + (long - short) < ceiling
+    assert network + (long - short) < CEILING_MIB
     assert long > short
