@@ -77,7 +77,7 @@ def print_table(out: Path) -> None:
     for row in ["degraded", *(one["name"] for one in found["systems"])]:
         cells = []
         for half in ("", *RECIPES):
-            members = [one["scores"][row] for one in items if one["name"].startswith(half)]
+            members = [one["rows"][row] for one in items if one["name"].startswith(half)]
             means = [np.mean([one[name] for one in members if one.get(name) is not None]) for name in METRICS]
             cells.append("".join(f"{value:10.2f}" for value in means))
         print(f"{row:18s}" + "".join(cells))
