@@ -5,12 +5,8 @@ uv run --group bench python benchmarks/degradations.py
 Speeds are seconds of audio a second of one core (processor time). A fault and its peer take turns on the same audio at
 the same settings in one process; their ratio is the median over the turns, above 1 where audiomentations is slower.
 Both are called as bare functions of an array: what `render` adds, that the result is finite and that the row decides
-its random numbers, is in the speeds of the kinds alone. MP3 is coded at LAME's standard quality (3) by both, and is
-slower here, about 2.5 times: nearly all of it is LAME, and the build of it in fast-mp3-augment, which audiomentations
-brings, is faster than FFmpeg's and libsndfile's. It is not used here. It codes without bit reservoir and joint stereo,
-which ordinary MP3 files have (nearly mono tracks at 64 and 128 kbit/s come out 1.4 to 1.8 dB worse); it decodes to 16
-bits, so that of a track at -100 dB one bit is left; it leaves the last 529 samples silent, and refuses less than a
-tenth of a second; and it is under the LGPL.
+its random numbers, is in the speeds of the kinds alone. MP3 is coded at LAME's
+standard quality (3) by both; here with the bit reservoir and joint stereo that ordinary files have, there without.
 """
 
 import argparse

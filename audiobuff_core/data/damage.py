@@ -20,7 +20,8 @@ from audiobuff_core.seeding import digest
 # 2: rooms by pyroomacoustics, with the RT60 of their row; coloured noise drawn as a spectrum; arithmetic in 32 bits.
 # 3: the network hears damaged audio after the exact treatments, as it does in restoration.
 # 4: AAC and Opus end with the sound, not with the silence that their delay had left.
-CODE_VERSION = "4"
+# 5: MP3 of a constant bit rate by another build of LAME, from 16 bits at full scale.
+CODE_VERSION = "5"
 
 
 @dataclass(frozen=True, slots=True)

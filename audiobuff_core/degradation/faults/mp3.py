@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.degradation.align import aligned
-from audiobuff_core.degradation.faults.streams import LOUDEST
 from audiobuff_core.degradation.ranges import Parameters
 
 Samples = NDArray[np.floating]
@@ -20,6 +19,12 @@ LAYERS = (
     ((16_000, 22_050, 24_000), 8_000, 160_000),
     ((8_000, 11_025, 12_000), 8_000, 64_000),
 )
+# The peak that every recording is brought to before coding, and from after it: LAME takes 16 bits here, and of a quiet
+# recording would be left with a few. The error of rounding is 90 dB below the peak, far under that of the coding.
+FULL_SCALE = 1.0
+PCM_16 = 32767
+# LAME's own standard.
+LAME_QUALITY = 3
 # What encoder and decoder may leave between them: two frames.
 MOST_DELAY_SAMPLES = 2304
 
@@ -40,12 +45,13 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator
 def _generation(samples: Samples, sample_rate: int, bit_rate: int) -> Samples:
     codec_rate, stream_rate = stream_rates(sample_rate, bit_rate)
     incoming = resample(Waveform(samples.astype(np.float32), sample_rate), codec_rate)
-    gain = min(1.0, LOUDEST / max(1e-30, float(np.abs(incoming.samples).max())))
-    scaled = incoming if gain == 1.0 else incoming.scaled(gain)
-    with soundfile.SoundFile(io.BytesIO(_encode(scaled, stream_rate))) as file:
+    if not np.any(incoming.samples):
+        return np.zeros_like(samples, dtype=np.float64)
+    gain = float(FULL_SCALE / np.abs(incoming.samples).max())
+    with soundfile.SoundFile(io.BytesIO(_encode(incoming.samples * gain, codec_rate, stream_rate))) as file:
         decoded = np.ascontiguousarray(file.read(dtype="float32", always_2d=True).T)
+    decoded = aligned(incoming.samples, decoded, most_samples=MOST_DELAY_SAMPLES)
     decoded = _of_length(decoded, incoming.num_samples) / gain
-    decoded = aligned(incoming.samples.astype(np.float64), decoded, most_samples=MOST_DELAY_SAMPLES)
     outgoing = resample(Waveform(decoded.astype(np.float32), codec_rate), sample_rate)
     return _of_length(outgoing.samples, samples.shape[1])
 
@@ -58,19 +64,19 @@ def stream_rates(sample_rate: int, bit_rate: int) -> tuple[int, int]:
     return codec_rate, min(bit_rate, layer[2])
 
 
-def _encode(waveform: Waveform, bit_rate: int) -> bytes:
-    import av
+def _encode(samples: NDArray[np.floating], sample_rate: int, bit_rate: int) -> bytes:
+    """An MP3 stream of `samples` [1 or 2, samples], whose peak is 1; both in Hz and bits a second."""
+    import lameenc
 
-    layout = "mono" if waveform.channels == 1 else "stereo"
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp3") as container:
-        stream = container.add_stream("libmp3lame", rate=waveform.sample_rate, layout=layout)
-        stream.bit_rate = bit_rate
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(waveform.samples), format="fltp", layout=layout)
-        frame.sample_rate = waveform.sample_rate
-        for piece in (frame, None):
-            container.mux(stream.encode(piece))
-    return buffer.getvalue()
+    encoder = lameenc.Encoder()
+    encoder.silence()
+    encoder.set_channels(len(samples))
+    encoder.set_in_sample_rate(sample_rate)
+    encoder.set_out_sample_rate(sample_rate)
+    encoder.set_bit_rate(bit_rate // 1000)
+    encoder.set_quality(LAME_QUALITY)
+    pcm = np.round(samples.T * PCM_16).astype("<i2").tobytes()
+    return bytes(encoder.encode(pcm) + encoder.flush())
 
 
 def _of_length(samples: NDArray[np.floating], num_samples: int) -> Samples:
