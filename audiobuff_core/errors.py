@@ -45,6 +45,10 @@ class PeerUnavailable(AudioBuffError, LookupError):
     """A restorer of others that is unknown, or whose package is missing."""
 
 
+class PeerTooSlow(AudioBuffError, TimeoutError):
+    """A restorer of others that took longer on a recording than it was given."""
+
+
 class StoreNotSealed(AudioBuffError, RuntimeError):
     """A latent group that was never finished."""
 

@@ -91,12 +91,7 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=96, help="clips (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1337, help="(default: %(default)s)")
     parser.add_argument("--model", help="a checkpoint or export (default: the model in the box)")
-    parser.add_argument(
-        "--peers",
-        default=",".join(PEERS),
-        metavar="A,B",
-        help="default: all; the operator may take hours",
-    )
+    parser.add_argument("--peers", default=",".join(PEERS), metavar="A,B", help="(default: %(default)s)")
     arguments = parser.parse_args()
     out = arguments.out
     cut_clips(arguments.corpus, out / "clean", arguments.items, arguments.seed)

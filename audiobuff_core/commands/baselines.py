@@ -29,6 +29,11 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         "instead of the usual one",
     )  # fmt: skip
     made.add_argument("--only", metavar="A,B", help="these peers alone (--list names them)")
+    made.add_argument(
+        "--limit", type=float, metavar="X",
+        help="seconds a second of audio that one tool may take on a recording (default: 2, and ten seconds at least); "
+        "what is slower is given up there, and named",
+    )  # fmt: skip
     made.add_argument("--list", action="store_true", help="print the peers, their versions and licences, nothing else")
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     made.set_defaults(run=run)
@@ -42,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from audiobuff_core.errors import InvalidConfig
     from audiobuff_core.evaluation.peers.catalogue import PEERS
-    from audiobuff_core.evaluation.peers.run import REPORT, run_peers
+    from audiobuff_core.evaluation.peers.run import DEFAULT_LIMIT, REPORT, run_peers
     from audiobuff_core.progress import show_progress
 
     if arguments.list:
@@ -52,10 +57,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidConfig("audiobuff baselines: expected DEGRADED and --out DIR (or --list)")
     names = [name.strip() for name in arguments.only.split(",")] if arguments.only else list(PEERS)
     with show_progress():
-        found = run_peers(arguments.degraded, arguments.out, names=names, clean=arguments.clean)
+        found = run_peers(
+            arguments.degraded, arguments.out, names=names, clean=arguments.clean,
+            limit=DEFAULT_LIMIT if arguments.limit is None else arguments.limit,
+        )  # fmt: skip
     for name, one in found.runs.items():
         for path, reason in one.refused.items():
             print(f"left out by {name}: {path!r}: {reason}", file=sys.stderr)
+        for path, given_up in one.given_up.items():
+            print(f"left out of {name}: {path!r}: {'; '.join(given_up)}", file=sys.stderr)
         print(f"{name}: {one.num_done} recordings, {one.real_time_factor:.3g} x real time")
     for name, reason in found.gaps.items():
         print(f"{name}: not run: {reason}", file=sys.stderr)

@@ -13,7 +13,7 @@ from audiobuff_core.errors import AudioNotFound, DataMissing, InvalidConfig
 FLOOR, CEILING = "degraded", "ceiling"
 CLEAN_KIND = "clean"
 
-What = Literal["unpaired", "unreadable", "other format", "misaligned", "silent", "failed", "listener"]
+What = Literal["unpaired", "unreadable", "other format", "misaligned", "silent", "gave up", "failed", "listener"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,8 @@ def pair_files(
             f"No file name is in all of {', '.join(str(folder) for folder in folders.values())}: files are paired by "
             f"their path in the folder without suffix; {len(problems)} files have no counterpart"
         )
-    return [_item(name, found, names, kinds) for name in sorted(everywhere)], problems
+    items = [_item(name, found, names, kinds) for name in sorted(everywhere)]
+    return items, [*problems, *(problem for item in items for problem in _given_up(item))]
 
 
 def read_kinds(path: Path) -> dict[str, tuple[str, ...]]:
@@ -170,6 +171,15 @@ def _item(
         damage=damage,
         seconds={system: float(one) for system, one in seconds.items() if isinstance(one, int | float)},
     )
+
+
+def _given_up(item: Item) -> list[Problem]:
+    """The tools that `audiobuff baselines` left out of a recording as they took too long."""
+    return [
+        Problem(item.name, system, "gave up", str(one), left_out=False)
+        for system, path in item.restored.items()
+        for one in _beside(path).get("given_up", ())
+    ]
 
 
 def _damage(degraded: Path) -> tuple[tuple[str, ...], str]:

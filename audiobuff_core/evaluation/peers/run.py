@@ -1,8 +1,9 @@
 """Peers over a folder of damaged recordings: a folder of restored ones each, and how fast they were."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from audiobuff_core.files import read_json, require_writable, write_json
 from audiobuff_core.progress import track
 
 REPORT = "baselines.json"
+# Seconds a second of audio that one tool may take, and the seconds that it has on the shortest recording.
+DEFAULT_LIMIT = 2.0
+LEAST_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class PeerRun:
         real_time_factor: seconds of audio a second.
         refused: recording to why it was not restored.
         tools: recording to the tools that were chosen; of the operator only.
+        given_up: recording to the tools that took too long on it, and were left out.
     """
 
     folder: str
@@ -45,6 +50,7 @@ class PeerRun:
     real_time_factor: float
     refused: Mapping[str, str]
     tools: Mapping[str, Sequence[str]]
+    given_up: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,9 @@ class PeerRuns:
     gaps: Mapping[str, str]
 
 
-def run_peers(degraded: Path, out: Path, *, names: Sequence[str], clean: Path | None = None) -> PeerRuns:
+def run_peers(
+    degraded: Path, out: Path, *, names: Sequence[str], clean: Path | None = None, limit: float = DEFAULT_LIMIT
+) -> PeerRuns:
     """Restore all of `degraded` by each of `names` into `out`/<name>, and write `out`/baselines.json.
 
     Recordings keep their names and become WAV of 32-bit floats, which holds what exceeds full scale; beside each lies
@@ -68,16 +76,20 @@ def run_peers(degraded: Path, out: Path, *, names: Sequence[str], clean: Path | 
         names: peers.
         clean: folder with the clean recordings under the same names (without suffix), by which the operator chooses
             among its tools.
+        limit: seconds a second of audio that one tool may take on a recording, though never less than ten seconds.
+            What is slower is given up on that recording, and named.
 
     Raises:
-        InvalidConfig: a name is no peer's, a folder would be written into itself, or two recordings differ by their
-            suffix alone.
+        InvalidConfig: `limit` is not positive, a name is no peer's, a folder would be written into itself, or two
+            recordings differ by their suffix alone.
         AudioNotFound: no recording lies in `degraded`.
         OutputNotWritable: `out` is no place for files.
     """
     unknown = sorted(set(names) - set(PEERS))
     if unknown or not names:
         raise InvalidConfig(f"Peer {', '.join(unknown) or 'none'}: expected any of {', '.join(PEERS)}")
+    if not limit > 0:
+        raise InvalidConfig(f"Limit {limit}: expected seconds a second of audio that a tool may take, more than 0")
     if out.resolve() in (degraded.resolve(), clean.resolve() if clean else None):
         raise InvalidConfig(f"Output {out} is an input folder: name another")
     paths = _recordings(degraded, out)
@@ -91,7 +103,8 @@ def run_peers(degraded: Path, out: Path, *, names: Sequence[str], clean: Path | 
         except AudioBuffError as error:
             gaps[name] = str(error)
             continue
-        runs[name] = _run(PEERS[name], restore, packages, paths, out / name, originals if clean else None)
+        cases = partial(_case, originals=originals if clean else None, limit=limit)
+        runs[name] = _run(PEERS[name], restore, packages, paths, out / name, cases)
     result = PeerRuns(runs, gaps)
     write_json(out / REPORT, {"degraded": str(degraded), "num_recordings": len(paths), **asdict(result)})
     return result
@@ -116,14 +129,15 @@ def _recordings(folder: Path, out: Path) -> dict[str, Path]:
 
 def _run(
     peer: Peer, restore: Restore, packages: dict[str, str], paths: Mapping[str, Path], folder: Path,
-    originals: Mapping[str, Path] | None,
+    case_of: Callable[[str, Path], Case],
 ) -> PeerRun:  # fmt: skip
     audio_seconds = wall_seconds = 0.0
     refused: dict[str, str] = {}
     tools: dict[str, Sequence[str]] = {}
+    given_up: dict[str, Sequence[str]] = {}
     for name, path in track(paths.items(), f"Restoring by {peer.name}", total=len(paths)):
         try:
-            case = _case(name, path, originals)
+            case = case_of(name, path)
             started = time.perf_counter()
             outcome = restore(case)
             seconds = time.perf_counter() - started
@@ -135,21 +149,26 @@ def _run(
         wall_seconds += seconds
         if outcome.how:
             tools[name] = outcome.how
+        if outcome.given_up:
+            given_up[name] = outcome.given_up
     factor = audio_seconds / wall_seconds if wall_seconds else 0.0
     return PeerRun(
         str(folder), peer.licence, packages, len(paths) - len(refused), audio_seconds, wall_seconds, factor, refused,
-        tools,
+        tools, given_up,
     )  # fmt: skip
 
 
-def _case(name: str, damaged: Path, originals: Mapping[str, Path] | None) -> Case:
+def _case(name: str, path: Path, *, originals: Mapping[str, Path] | None, limit: float) -> Case:
     if originals is not None and name not in originals:
         raise AudioNotFound(f"There is no clean recording of this name: expected {name} with any suffix")
-    beside = Path(f"{damaged}.json")
+    beside = Path(f"{path}.json")
+    damaged = read_audio(path)
     return Case(
-        read_audio(damaged), _row(beside) if beside.is_file() else None,
-        None if originals is None else read_audio(originals[name]),
-    )  # fmt: skip
+        damaged,
+        row=_row(beside) if beside.is_file() else None,
+        clean=None if originals is None else read_audio(originals[name]),
+        limit_seconds=max(LEAST_SECONDS, limit * damaged.duration_seconds),
+    )
 
 
 def _row(beside: Path) -> PlanRow:
@@ -168,4 +187,4 @@ def _write(destination: Path, case: Case, outcome: Outcome, facts: dict[str, Any
             f"{case.damaged.sample_rate} Hz"
         )
     write_audio(destination, made)
-    write_json(f"{destination}.json", {**facts, "tools": outcome.how})
+    write_json(f"{destination}.json", {**facts, "tools": outcome.how, "given_up": outcome.given_up})

@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from audiobuff_core.degradation.kinds import KINDS_TABLE
 from audiobuff_core.degradation.plan import Fault, PlanRow, draw_row
 from audiobuff_core.degradation.recipe import TABLE_MARK
 from audiobuff_core.degradation.render import render
-from audiobuff_core.errors import DataMissing, InvalidAudio, InvalidConfig
+from audiobuff_core.errors import DataMissing, InvalidAudio, InvalidConfig, PeerTooSlow
 from audiobuff_core.evaluation.metrics.lsd import lsd_db
 from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
 from audiobuff_core.evaluation.peers import peer as peer_module
@@ -23,8 +24,9 @@ from audiobuff_core.evaluation.peers.catalogue import OPERATOR, PEERS
 from audiobuff_core.evaluation.peers.ffmpeg import ffmpeg_filtered
 from audiobuff_core.evaluation.peers.frames import in_frames
 from audiobuff_core.evaluation.peers.libraries import load_noisereduce, load_spectral_subtraction, load_wpe
+from audiobuff_core.evaluation.peers.limit import time_limit
 from audiobuff_core.evaluation.peers.operator import NOTHING, operate
-from audiobuff_core.evaluation.peers.peer import Case
+from audiobuff_core.evaluation.peers.peer import Case, of_waveform
 from audiobuff_core.evaluation.peers.run import run_peers
 from audiobuff_core.evaluation.peers.tools import TOOLS
 
@@ -211,6 +213,44 @@ def test_operator_leaves_the_undamaged_alone_and_refuses_the_unknown():
         operate(Case(clean, row_of(), music(2)))
 
 
+def clipped(seconds=0.5):
+    """Music of which every second sample is clipped: FFmpeg's adeclip would take minutes."""
+    clean = music(seconds=seconds, rate=44_100)
+    height = float(np.quantile(np.abs(clean.samples), 0.3))
+    return Case(Waveform(np.clip(clean.samples, -height, height), 44_100), row_of(Fault("clipping", {})), clean)
+
+
+def test_a_tool_that_takes_too_long_is_given_up_and_named():
+    case = replace(clipped(), limit_seconds=0.3)
+    outcome = operate(case)
+    assert outcome.given_up == ("clipping: ffmpeg adeclip gave up after 0.3 s",)
+    assert outcome.how in (("clipping: audiobuff clipping",), (f"clipping: {NOTHING}",))
+    chain = PEERS["ffmpeg"].load()(case)
+    assert chain.given_up == ("adeclip gave up after 0.3 s",)
+    assert not np.array_equal(chain.waveform.samples, case.damaged.samples)  # by the other two
+
+
+def test_a_peer_of_one_step_that_takes_too_long_has_nothing_to_give():
+    def forever(waveform):
+        while True:
+            pass
+
+    with pytest.raises(PeerTooSlow, match=r"gave up after 0\.05 s"):
+        of_waveform(forever)(replace(clipped(), limit_seconds=0.05))
+
+
+def test_a_limit_leaves_the_quick_and_other_interruptions_alone():
+    before = signal.getsignal(signal.SIGINT)
+    with time_limit(60):
+        quick = 1
+    assert quick
+    with pytest.raises(KeyboardInterrupt), time_limit(60):
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(ValueError, match="of the tool"), time_limit(60):
+        raise ValueError("of the tool")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def folder_of(path, names, kinds="clicks"):
     """A folder of clean recordings and one of damaged ones."""
     (path / "clean").mkdir()
@@ -265,6 +305,25 @@ def test_missing_package_is_a_named_gap(tmp_path, monkeypatch):
     assert list(found.runs) == ["ffmpeg"]
     assert "audiobuff[baselines]" in found.gaps["noisereduce"]
     assert not (tmp_path / "out" / "noisereduce").exists()
+
+
+def test_what_was_given_up_is_told_by_both_commands(tmp_path, monkeypatch, capsys):
+    folder_of(tmp_path, ["a.wav"])
+    given_up = lambda case: peer_module.Outcome(case.damaged, given_up=("adeclip gave up after 10 s",))  # noqa: E731
+    slow = replace(PEERS["ffmpeg"], load=lambda: given_up)
+    monkeypatch.setattr("audiobuff_core.evaluation.peers.run.PEERS", {"ffmpeg": slow})
+    folders = {name: str(tmp_path / name) for name in ("clean", "damaged", "out")}
+    assert cli.main(["baselines", folders["damaged"], "-o", folders["out"], "--only", "ffmpeg"]) == 0
+    assert "left out of ffmpeg: 'a': adeclip gave up after 10 s" in capsys.readouterr().err
+    told = json.loads((tmp_path / "out" / "baselines.json").read_text())["runs"]["ffmpeg"]
+    assert told["given_up"] == {"a": ["adeclip gave up after 10 s"]}
+    where = ["--clean", folders["clean"], "--degraded", folders["damaged"], "--restored", f"f={folders['out']}/ffmpeg"]
+    arguments = ["evaluate", *where, "--out", str(tmp_path / "report"), "--metrics", "lsd_db", "--processes", "1"]
+    assert cli.main(arguments) == 0
+    assert "note: a (f): gave up: adeclip gave up after 10 s" in capsys.readouterr().err
+    assert "adeclip gave up after 10 s" in (tmp_path / "report" / "report.html").read_text()
+    with pytest.raises(InvalidConfig, match="more than 0"):
+        run_peers(tmp_path / "damaged", tmp_path / "out", names=["ffmpeg"], limit=0.0)
 
 
 def test_failure_of_a_peer_is_named_and_the_rest_goes_on(tmp_path, monkeypatch, capsys):
