@@ -1,12 +1,19 @@
 """Whether the same notes are played."""
 
+import io
+import logging
+import tempfile
+import warnings
+from contextlib import redirect_stdout
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.errors import NotMeasurable
+from audiobuff_core.evaluation.metrics.onnx_session import one_thread_session
 from audiobuff_core.evaluation.metrics.protocol import Comparison, Metric, Samples64
 
 SAMPLE_RATE = 22_050
@@ -14,30 +21,42 @@ SAMPLE_RATE = 22_050
 
 def notes_of(waveform: Waveform) -> tuple[Samples64, Samples64]:
     """Begin and end in seconds, shape [notes, 2], and pitch in Hz, shape [notes], of the mean of the channels."""
-    import tempfile
-    from pathlib import Path
-
-    from basic_pitch.inference import predict
-
-    from audiobuff_core.audio.write import write_audio
-
-    with tempfile.TemporaryDirectory() as folder:  # it reads files alone
-        place = Path(folder) / "sound.wav"
-        write_audio(place, waveform.mono())
-        _, _, events = predict(place, _network())
-    events = sorted(events, key=lambda event: (event[0], event[2]))
+    events = sorted(_events(waveform.mono()), key=lambda event: (event[0], event[2])) if waveform.samples.any() else []
     times = np.array([[event[0], event[1]] for event in events], dtype=np.float64).reshape(-1, 2)
     return times, 440.0 * 2 ** ((np.array([event[2] for event in events], dtype=np.float64) - 69) / 12)
 
 
+def _events(mono: Waveform) -> list[Any]:
+    """Begin, end, MIDI number, loudness and bends of each note, as Basic Pitch tells them."""
+    from audiobuff_core.audio.write import write_audio
+
+    predict, network = _basic_pitch()
+    # It reads files alone, talks on standard output, and warns of what it imports and divides.
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        place = Path(folder) / "sound.wav"
+        write_audio(place, mono)
+        events: list[Any] = predict(place, network)[2]
+    return events
+
+
 @lru_cache(maxsize=1)
-def _network() -> Any:  # noqa: ANN401 - of an optional package
-    from pathlib import Path
-
+def _basic_pitch() -> tuple[Any, Any]:
+    """Its function and its network, with one thread; it warns of every other runtime that it could use."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from basic_pitch.inference import Model, predict
+    finally:
+        logging.disable(level)
     import basic_pitch
-    from basic_pitch.inference import Model
 
-    return Model(Path(basic_pitch.__file__).parent / "saved_models" / "icassp_2022" / "nmp.onnx")
+    network = Model.__new__(Model)  # its own start takes every core
+    network.model_type = Model.MODEL_TYPES.ONNX
+    network.model = one_thread_session(Path(basic_pitch.__file__).parent / "saved_models" / "icassp_2022" / "nmp.onnx")
+    return predict, network
 
 
 def _compare(comparison: Comparison) -> float:
@@ -62,5 +81,6 @@ NOTE_F1 = Metric(
     "tone; 1 is the same notes.",
     compare=_compare,
     packages=("basic_pitch", "mir_eval", "pretty_midi", "resampy", "onnxruntime"),
-    install="pip install --no-deps basic-pitch mir-eval pretty-midi mido resampy onnxruntime",
+    install="uv sync --group notes-and-voices, or pip install --no-deps basic-pitch mir-eval pretty-midi mido resampy "
+    "onnxruntime",
 )

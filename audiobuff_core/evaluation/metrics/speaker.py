@@ -1,5 +1,6 @@
 """Whether it is still the same voice."""
 
+import warnings
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +21,9 @@ def speaker_embedding(waveform: Waveform) -> Samples64:
 
 @lru_cache(maxsize=1)
 def _network() -> Any:  # noqa: ANN401 - of an optional package
-    from resemblyzer import VoiceEncoder
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it imports from an old place in SciPy
+        from resemblyzer import VoiceEncoder
 
     return VoiceEncoder("cpu", verbose=False)
 
@@ -41,5 +44,5 @@ SPEAKER = Metric(
     about="Cosine of two speaker embeddings (Resemblyzer, after Wan et al., 2018); 1 is the same voice.",
     compare=_compare,
     packages=("resemblyzer", "webrtcvad"),
-    install="pip install --no-deps resemblyzer webrtcvad-wheels",
+    install="uv sync --group notes-and-voices, or pip install --no-deps resemblyzer webrtcvad-wheels",
 )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.evaluation.metrics.onnx_session import one_thread_session
 from audiobuff_core.evaluation.metrics.protocol import Comparison, Metric
 
 SAMPLE_RATE = 16_000
@@ -37,22 +38,16 @@ def _in_range(channel: Any) -> Any:  # noqa: ANN401 - arrays
     return channel / max(1.0, float(np.abs(channel).max()))
 
 
-def _session(path: Path) -> Any:  # noqa: ANN401 - of an optional package
-    """One thread: items are measured in processes of their own."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
 @lru_cache(maxsize=1)
-def _dnsmos() -> Any:  # noqa: ANN401
+def _dnsmos() -> Any:  # noqa: ANN401 - of an optional package
     from speechmos import dnsmos
 
     judge = dnsmos.DNSMOS.__new__(dnsmos.DNSMOS)  # its own start takes every core
     folder = Path(dnsmos.__file__).parent / "dnsmos_models"
-    judge.onnx_sess, judge.p808_onnx_sess = _session(folder / "sig_bak_ovr.onnx"), _session(folder / "model_v8.onnx")
+    judge.onnx_sess, judge.p808_onnx_sess = (
+        one_thread_session(folder / "sig_bak_ovr.onnx"),
+        one_thread_session(folder / "model_v8.onnx"),
+    )
     return judge
 
 
@@ -62,7 +57,7 @@ def _plcmos() -> Any:  # noqa: ANN401
 
     judge = plcmos.PLCMOS.__new__(plcmos.PLCMOS)
     judge.max_lens, judge.embed_rounds = np.inf, 15
-    judge.session = _session(Path(plcmos.__file__).parent / "plcmos_models" / "plcmos_v2.onnx")
+    judge.session = one_thread_session(Path(plcmos.__file__).parent / "plcmos_models" / "plcmos_v2.onnx")
     return judge
 
 

@@ -95,7 +95,8 @@ def in_turn(steps: Mapping[str, Callable[[Waveform], Waveform]]) -> Restore:
     """A peer of several steps by name, of which one that takes too long is left out; it has to be heard by one."""
 
     def restore(case: Case) -> Outcome:
-        waveform, given_up = case.damaged, []
+        waveform = case.damaged
+        given_up: list[str] = []
         for name, step in steps.items():
             try:
                 with time_limit(case.limit_seconds):
