@@ -1,4 +1,7 @@
-"""notebooks/AudioRepairAI_Colab.ipynb runs as it is: profile smoke, built-in encoders, no weights, no GPU."""
+"""notebooks/AudioRepairAI_Colab.ipynb runs as it is: profile smoke, built-in encoders, no weights, no GPU.
+
+What executes it takes a minute, so `.ci/run` gives it a step of its own.
+"""
 
 import re
 from pathlib import Path
@@ -58,6 +61,7 @@ def executed(notebook, folder):
     return shown, "".join(output.get("text", "") for output in shown)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_damaged_file_comes_out_repaired_to_be_heard_and_seen(notebook, tmp_path):
     shown, said = executed(notebook, tmp_path)
