@@ -77,6 +77,17 @@ def _add_control_options(group: Any) -> None:  # noqa: ANN401
     add("--cfg", type=float, default=1.0, metavar="G", help="guidance by both side streams, neutral at 1 (default)")
     add("--cfg-structure", type=float, default=1.0, metavar="G", help="by the structure stream alone, beyond --cfg")
     add("--cfg-semantic", type=float, default=1.0, metavar="G", help="by the semantic stream alone, beyond --cfg")
+    add(
+        "--cfg-interval", type=float, nargs=2, default=(0.0, 1.0), metavar=("A", "B"),
+        help="guide only between these times of the flow, 0 its source and 1 its end (default: 0 1)",
+    )  # fmt: skip
+    add(
+        "--sway",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="-1 to 1.75: below 0, more steps near the source (default: 0)",
+    )
     add("--seed", type=int, default=1337, help="of the noise (default: %(default)s)")
     add("--keep-below", type=float, metavar="HZ", help="keep the input's band below this frequency")
     add("--only", type=stretch, metavar="A-B", help="repair only this stretch, such as 92.5-100 or 1:32-1:40")
@@ -140,6 +151,8 @@ def settings_of(arguments: argparse.Namespace) -> RestoreSettings:
         cfg=arguments.cfg,
         cfg_structure=arguments.cfg_structure,
         cfg_semantic=arguments.cfg_semantic,
+        cfg_interval=tuple(arguments.cfg_interval),
+        sway=arguments.sway,
         seed=arguments.seed,
         strength=arguments.strength,
         keep_below_hz=arguments.keep_below,

@@ -11,6 +11,7 @@ from typing import Final
 
 from audiobuff_core.codecs.registry import EncoderChoice
 from audiobuff_core.errors import AudioBuffError, InvalidConfig
+from audiobuff_core.inference.settings import SOLVERS
 
 DAC_CODECS: Final = {"16khz": "dac-16khz-summed", "24khz": "dac-24khz-summed", "44khz": "dac-summed"}
 # flag -> the original's default, which no command line repeats: the checkpoint says it
@@ -46,6 +47,14 @@ def parser() -> argparse.ArgumentParser:
     add("--codec", metavar="NAME", help="of a checkpoint that does not name its codec, instead of DAC")
     add("--structure", default="xcodec", metavar="NAME", help="likewise, its structure encoder (default: %(default)s)")
     add("--semantic", default="audiomae", metavar="NAME", help="likewise, its semantic encoder (default: %(default)s)")
+    add(
+        "--cfg_interval", type=float, nargs=2, default=(0.0, 1.0), metavar=("A", "B"),
+        help="guide only between these times of the flow, 0 its source and 1 its end (default: 0 1)",
+    )  # fmt: skip
+    add("--solver", choices=SOLVERS, default="euler", help="(default: %(default)s)")
+    add(
+        "--sway", type=float, default=0.0, help="-1 to 1.75: below 0, more steps near the source (default: %(default)s)"
+    )
     add("--seed", type=int, default=1337, help="of the noise (default: %(default)s)")
     add("--device", default="cpu", help="auto, cpu, cuda, cuda:1 or mps (default: %(default)s)")
     add("--debug", action="store_true", help="show the traceback of an error")
@@ -99,7 +108,14 @@ def run(arguments: argparse.Namespace) -> int:
             Path(arguments.input),
             Path(arguments.output),
             restorer,
-            RestoreSettings(steps=arguments.steps, seed=arguments.seed, cfg=arguments.cfg),
+            RestoreSettings(
+                steps=arguments.steps,
+                solver=arguments.solver,
+                seed=arguments.seed,
+                cfg=arguments.cfg,
+                cfg_interval=tuple(arguments.cfg_interval),
+                sway=arguments.sway,
+            ),
             extras=Extras(model_place=arguments.checkpoint),
             window_frames=arguments.chunk_tokens,
             overlap_frames=arguments.chunk_tokens - arguments.hop_tokens,

@@ -8,6 +8,7 @@ from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.flow.guidance import Guidance
 from audiobuff_core.flow.solver import SolverMethod
 from audiobuff_core.inference.confidence import ConfidenceMap
+from audiobuff_core.inference.settings import LARGEST_SWAY
 
 
 class Options(TypedDict, total=False):
@@ -20,7 +21,9 @@ class Options(TypedDict, total=False):
         cfg: guidance scale of both side streams, neutral at 1.
         cfg_structure: of the structure stream alone, beyond `cfg`; neutral at 1.
         cfg_semantic: of the semantic stream alone, beyond `cfg`; neutral at 1.
+        cfg_interval: times of the flow from which and to which guidance acts, (0, 1) by default.
         method: euler, midpoint or heun.
+        sway: of the solver's times, -1 to 1.75: 0 spreads them evenly, less puts more of them near the source.
         seed: of the noise, drawn once for the whole track and shared by its channels.
         strength: 0 to 1: how far to go from the damaged latents to the restored ones.
         window_frames: latent frames that the network sees at once; None takes those of its training.
@@ -35,7 +38,9 @@ class Options(TypedDict, total=False):
     cfg: float
     cfg_structure: float
     cfg_semantic: float
+    cfg_interval: tuple[float, float]
     method: SolverMethod
+    sway: float
     seed: int
     strength: float
     window_frames: int | None
@@ -52,6 +57,7 @@ class Chosen:
     tau: float
     guidance: Guidance
     method: SolverMethod
+    sway: float
     seed: int
     strength: float
     window_frames: int
@@ -76,8 +82,10 @@ def settled(options: Options, recommended: Mapping[str, Any]) -> Chosen:
             scale=options.get("cfg", 1.0),
             structure=options.get("cfg_structure", 1.0),
             semantic=options.get("cfg_semantic", 1.0),
+            interval=options.get("cfg_interval", (0.0, 1.0)),
         ),
         method=options.get("method", "euler"),
+        sway=options.get("sway", 0.0),
         seed=options.get("seed", 1337),
         strength=options.get("strength", 1.0),
         window_frames=window,
@@ -89,6 +97,12 @@ def settled(options: Options, recommended: Mapping[str, Any]) -> Chosen:
         raise InvalidConfig(
             f"{chosen.steps} steps, tau {chosen.tau}, strength {chosen.strength}: expected at least 1 step, and "
             "tau and strength from 0 to 1"
+        )
+    begin, end = chosen.guidance.interval
+    if not 0 <= begin < end <= 1 or not -1 <= chosen.sway <= LARGEST_SWAY:
+        raise InvalidConfig(
+            f"Guidance from {begin} to {end}, sway {chosen.sway}: expected 0 <= begin < end <= 1, and a sway from -1 "
+            f"to {LARGEST_SWAY}"
         )
     if window < 4 or not 0 <= chosen.overlap_frames < window:
         raise InvalidConfig(

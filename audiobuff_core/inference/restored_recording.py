@@ -190,6 +190,8 @@ def _restore(
         cfg=settings.cfg,
         cfg_structure=settings.cfg_structure,
         cfg_semantic=settings.cfg_semantic,
+        cfg_interval=settings.cfg_interval,
+        sway=settings.sway,
         seed=settings.seed,
         strength=settings.strength,
         on_progress=on_progress,

@@ -182,6 +182,7 @@ class Restorer:
             steps=chosen.steps,
             guidance=chosen.guidance,
             method=chosen.method,
+            sway=chosen.sway,
             on_step=on_step,
         )
         correction = self._guarded(x_1 - damaged, field)

@@ -12,6 +12,8 @@ SOLVERS: tuple[str, ...] = get_args(Solver)
 
 
 NETWORK = "network"
+LARGEST_SWAY = 1.75
+"""Just below 2 / (pi - 2), where the solver's times would begin to turn back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class RestoreSettings:
         cfg: guidance scale of both side streams, neutral at 1.
         cfg_structure: of the structure stream alone, beyond `cfg`; neutral at 1.
         cfg_semantic: of the semantic stream alone, beyond `cfg`; neutral at 1.
+        cfg_interval: times of the flow from which and to which guidance acts, within 0 to 1.
+        sway: how the solver's times are spread: 0 evenly, down to -1 more of them near the source, up to 1.75 fewer.
         seed: of the noise.
         strength: 0 leaves everything as it is, 1 is the restored recording; between them latents are mixed.
         keep_below_hz: the band below is the input's.
@@ -41,6 +45,8 @@ class RestoreSettings:
     cfg: float = 1.0
     cfg_structure: float = 1.0
     cfg_semantic: float = 1.0
+    cfg_interval: tuple[float, float] = (0.0, 1.0)
+    sway: float = 0.0
     seed: int = 1337
     strength: float = 1.0
     keep_below_hz: float | None = None
@@ -61,6 +67,9 @@ class RestoreSettings:
             f"solver {self.solver!r} (expected {', '.join(SOLVERS)})": self.solver is None or self.solver in SOLVERS,
             f"tau {tau} (expected 0 to 1)": tau is None or 0 <= tau <= 1,
             f"cfg {self.scales} (expected 0 to 20 each)": all(0 <= scale <= 20 for scale in self.scales),
+            f"cfg_interval {self.cfg_interval} (expected 0 <= begin < end <= 1)": _is_stretch(self.cfg_interval)
+            and self.cfg_interval[1] <= 1,
+            f"sway {self.sway} (expected -1 to {LARGEST_SWAY})": -1 <= self.sway <= LARGEST_SWAY,
             f"seed {self.seed} (expected 0 or more)": self.seed >= 0,
             f"strength {self.strength} (expected 0 to 1)": 0 <= self.strength <= 1,
             f"keep_below_hz {keep} (expected above 0)": keep is None or keep > 0,

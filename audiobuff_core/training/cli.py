@@ -137,8 +137,7 @@ def _train(
         from audiobuff_core.training.storage import CheckpointFolder
         from audiobuff_core.training.tensorboard import TensorBoardLog
 
-        newest = CheckpointFolder(folder).newest()
-        board = TensorBoardLog(folder, last_step=0 if newest is None else newest[0]["train_state"]["step"])
+        board = TensorBoardLog(folder, last_step=CheckpointFolder(folder).last_step() or 0)
         listeners.append(board.add)
     try:
         done = train(

@@ -56,17 +56,15 @@ def adopt_checkpoint(resume_path: str, folder: str) -> None:
         CheckpointNotFound: there is none.
         InvalidCheckpoint: it is none of ours, or `folder` has one that is further.
     """
-    from audiobuff_core.models.schema import read_checkpoint
-    from audiobuff_core.training.storage import BEST_NAME, RESUME_NAME, CheckpointFolder
+    from audiobuff_core.training.storage import BEST_NAME, RESUME_NAME, CheckpointFolder, step_of
 
-    step = read_checkpoint(resume_path)["train_state"]["step"]
-    newest = CheckpointFolder(folder).newest()
-    if newest is not None and newest[0]["train_state"]["step"] > step:
+    step, last_step = step_of(resume_path), CheckpointFolder(folder).last_step()
+    if last_step is not None and last_step > step:
         raise InvalidCheckpoint(
-            f"--resume_path {resume_path} is at step {step}, {newest[1]} at step {newest[0]['train_state']['step']}: "
+            f"--resume_path {resume_path} is at step {step}, what is in {folder} at step {last_step}: "
             "training goes on from the furthest; leave --resume_path out or name another --checkpoint_dir"
         )
-    if newest is not None and newest[0]["train_state"]["step"] == step:
+    if last_step == step:
         return
     if not exists(join(folder, BEST_NAME)):
         # The run's best so far, which later ones must beat, lies beside its other checkpoints.

@@ -62,13 +62,20 @@ class CheckpointFolder:
 
     def newest(self) -> tuple[dict[str, Any], str] | None:
         """Content and address of the checkpoint that is furthest, if there is any."""
-        places = [place for _, place in self.epochs()[-1:]]
-        if exists(join(self.url, RESUME_NAME)):
-            places.append(join(self.url, RESUME_NAME))
+        places = self._last_places()
         if not places:
             return None
-        furthest = places[0] if len(places) == 1 else max(places, key=_step_of)
+        furthest = places[0] if len(places) == 1 else max(places, key=step_of)
         return read_checkpoint(furthest), furthest
+
+    def last_step(self) -> int | None:
+        """The step of the checkpoint that is furthest, if there is any; the weights are left where they are."""
+        return max((step_of(place) for place in self._last_places()), default=None)
+
+    def _last_places(self) -> list[str]:
+        places = [place for _, place in self.epochs()[-1:]]
+        resume = join(self.url, RESUME_NAME)
+        return [*places, resume] if exists(resume) else places
 
     def best(self) -> dict[str, Any]:
         """The content of the best checkpoint."""
@@ -105,7 +112,7 @@ class CheckpointFolder:
             ) from error
 
 
-def _step_of(place: str) -> int:
+def step_of(place: str) -> int:
     """How far the checkpoint at `place` is, without its gigabytes."""
     return int(read_checkpoint(place, lazily=True)["train_state"]["step"])
 

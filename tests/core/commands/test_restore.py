@@ -93,6 +93,8 @@ def test_a_bad_file_is_one_line_and_the_others_are_done(here, model, capsys):
         (["in.wav", "-o", "out.wav", "--tau", "3"], "tau 3"),
         (["in.wav", "-o", "out.wav", "--strength", "-1"], "strength -1"), (["b", "-o", "b"], "is an input"),
         (["in.wav", "-o", "out.wav", "--device", "gpu9"], "--device gpu9"),
+        (["in.wav", "-o", "out.wav", "--sway", "2"], "sway 2.0 (expected -1 to 1.75)"),
+        (["in.wav", "-o", "out.wav", "--cfg-interval", "0.5", "0.5"], "cfg_interval (0.5, 0.5)"),
     ],
 )  # fmt: skip
 def test_bad_requests_are_one_line_and_leave_nothing(here, model, capsys, arguments, reason):

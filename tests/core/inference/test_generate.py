@@ -1,5 +1,6 @@
 """The original's command: its flags are frozen, our models and the original's restore by it."""
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -111,6 +112,25 @@ def test_the_network_of_the_original_is_called_as_it_was():
             assert torch.allclose(velocity, expected, atol=1e-6)
             if not dropped:
                 assert torch.allclose(velocity, reference["ema_velocity"], atol=1e-5)
+
+
+def test_times_of_guidance_and_of_the_solver_can_be_told(small_encoders, damaged, tmp_path, capsys):
+    def samples(name, *more):
+        told = ["--input", str(damaged), "--output", str(tmp_path / name), "--steps", "2", *small_encoders, *more]
+        assert generate.main([*told, "--checkpoint", str(LEGACY / "checkpoint_epoch_3.pt")]) == 0
+        return soundfile.read(tmp_path / name)[0]
+
+    plain = samples("plain.wav")
+    neutral, late = samples("neutral.wav", "--cfg", "1"), samples("late.wav", "--cfg_interval", "0.6", "1")
+    early, swayed = samples("early.wav", "--cfg_interval", "0", "0.5"), samples("swayed.wav", "--sway", "-0.8")
+    assert np.array_equal(late, neutral)  # Euler looks at 0 and 0.5 alone
+    assert np.array_equal(samples("whole.wav", "--cfg_interval", "0", "1", "--sway", "0"), plain)
+    for other in (neutral, early, swayed, samples("heun.wav", "--solver", "heun")):
+        assert not np.array_equal(other, plain)
+    assert not np.array_equal(early, neutral)
+    told = json.loads((tmp_path / "swayed.wav.json").read_text())["settings"]
+    assert (told["sway"], told["cfg_interval"]) == (-0.8, [0.0, 1.0])
+    assert json.loads((tmp_path / "early.wav.json").read_text())["settings"]["cfg_interval"] == [0.0, 0.5]
 
 
 def test_sizes_that_contradict_are_named_with_both_values(small_encoders, damaged, export, tmp_path, capsys):

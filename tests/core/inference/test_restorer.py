@@ -94,6 +94,9 @@ def test_options_out_of_range_are_named(restorer: Restorer) -> None:
         restorer.restore(_tone(0.2, 44_100), steps=0)
     with pytest.raises(InvalidConfig, match=r"tau 1\.5"):
         restorer.restore(_tone(0.2, 44_100), tau=1.5)
+    for wrong in ({"cfg_interval": (0.4, 0.2)}, {"cfg_interval": (0.0, 1.5)}, {"sway": 1.76}, {"sway": -1.5}):
+        with pytest.raises(InvalidConfig, match="expected 0 <= begin < end <= 1, and a sway"):
+            restorer.restore(_tone(0.2, 44_100), **wrong)
 
 
 def test_a_model_of_other_encoders_is_refused(export: Path, tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ def test_losses_are_drawn_and_logged_for_tensorboard(snapshot: Snapshot, tmp_pat
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     assert main(_arguments(snapshot, tmp_path, "--tensorboard")) == 0
+    assert CheckpointFolder(str(tmp_path)).last_step() == json.loads((tmp_path / "done.json").read_text())["steps"]
+    assert CheckpointFolder(str(tmp_path / "elsewhere")).last_step() is None
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     rows = [json.loads(line) for line in (tmp_path / "training_log.jsonl").read_text().splitlines()]
