@@ -26,7 +26,7 @@ from audiobuff_core.training.run import _trainer
 from audiobuff_core.training.step import TrainingStep
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # starting ranks is slow on a busy machine
-LONG = ("--max_steps", "60", "--checkpoint_seconds", "0.2", "--save_every_epochs", "2")
+LONG = ("--max_steps", "150", "--checkpoint_seconds", "0.2", "--save_every_epochs", "2")
 
 
 def _launch(snapshot: str, folder: Path, nproc: int, *options: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen:
@@ -52,10 +52,11 @@ def _ended(process: subprocess.Popen) -> tuple[int, str]:
 
 
 def _kill_family(process: subprocess.Popen) -> None:
-    root = psutil.Process(process.pid)
-    for member in [root, *root.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):  # it may end by itself meanwhile
-            member.kill()
+    with suppress(psutil.NoSuchProcess):  # each may end by itself meanwhile
+        root = psutil.Process(process.pid)
+        for member in [root, *root.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
     process.communicate(timeout=60)
 
 
