@@ -1,8 +1,9 @@
 """Which parts of a restored recording take the place of the damaged one's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.signal import firwin, oaconvolve
 
 from audiobuff_core.audio.waveform import Samples
@@ -11,6 +12,8 @@ from audiobuff_core.errors import InvalidConfig
 FADE_SECONDS = 0.01
 # Longer stretches of exact zeros are silence, and stay so; shorter ones may be gaps that want to be filled.
 SILENCE_SECONDS = 2.0
+# So far around latents that were moved is the decoded sound taken: further than the codec's frames reach.
+MOVED_SECONDS = 0.1
 _FILTER_SECONDS = 0.02
 _BLOCK_SAMPLES = 1 << 20
 
@@ -39,6 +42,43 @@ def keep_band(wet: Samples, was: Was, sample_rate: int, below_hz: float) -> None
         low = oaconvolve(np.concatenate([behind, padded], axis=1), low_pass[None], mode="valid", axes=1)
         behind = np.concatenate([behind, more[:, : last - first]], axis=1)[:, -reach:]
         wet[:, first:last] += low
+
+
+def hold_still(
+    wet: Samples, damaged: Samples, sample_rate: int, moved: NDArray[np.bool_], seconds: NDArray[np.float64]
+) -> None:
+    """Give `wet` [channels, samples], in place, the damaged samples where no latent near was moved.
+
+    So a codec that loses something costs it only where the network changes something. Stretches fade over 10 ms.
+
+    Args:
+        wet: decoded.
+        damaged: what was encoded.
+        sample_rate: in Hz.
+        moved: [channels, frames] of the latents.
+        seconds: the moments of the frames.
+    """
+    num_samples, fade = wet.shape[1], max(1, round(FADE_SECONDS * sample_rate))
+    for row, was, frames in zip(wet, damaged, moved, strict=True):
+        for first, last in _runs(~frames):
+            begin = 0 if first == 0 else int((seconds[first - 1] + MOVED_SECONDS) * sample_rate)
+            end = num_samples if last == len(frames) else int((seconds[last] - MOVED_SECONDS) * sample_rate)
+            if end - begin <= 2 * fade:
+                continue
+            share = np.ones(end - begin, np.float32)
+            ramp = (np.arange(fade, dtype=np.float32) + 0.5) / fade
+            if first > 0:
+                share[:fade] = ramp
+            if last < len(frames):
+                share[-fade:] = ramp[::-1]
+            place = slice(begin, end)
+            row[place] = np.where(share == 1, was[place], row[place] + share * (was[place] - row[place]))
+
+
+def _runs(chosen: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """First and end of each stretch of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]])))
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
 def blend(

@@ -19,6 +19,7 @@ from audiobuff_core.codecs.registry import load_codec, load_feature_encoder
 from audiobuff_core.data.dataset import Stretch
 from audiobuff_core.errors import StoreMismatch
 from audiobuff_core.inference.arrays import Array, as_waveform
+from audiobuff_core.inference.blending import hold_still
 from audiobuff_core.inference.confidence import Bands, bands_of, doubt_of
 from audiobuff_core.inference.guards import DOUBT_SECONDS, leave_intact, without_doubtful, without_trifles
 from audiobuff_core.inference.opened import OpenedModel, open_model
@@ -195,6 +196,8 @@ class Restorer:
             return waveform  # not even the codec's own error
         restored = self.standardisers["target"].from_standard(damaged + chosen.strength * correction)
         wet = self._to_audio(replace(latents, values=restored), waveform, gain)
+        moved = correction.any(dim=-1).numpy()
+        hold_still(wet.samples, waveform.samples, waveform.sample_rate, moved, latents.times().numpy())
         leave_intact(wet.samples, waveform.samples, waveform.sample_rate)
         return wet
 
