@@ -126,10 +126,15 @@ def _refuse_cut_off(name: str, place: Path, source: AudioSource, num_read: int) 
             f"{name} is cut off: {found} of the {declared} bytes that its header says; copy or export it again"
         )
     says, seconds = source.declared_seconds, num_read / source.sample_rate
-    if says is not None and seconds < SHORTEST_SHARE * says and says - seconds > SHORTEST_LOSS_SECONDS:
+    if says is not None and is_cut_off(seconds, says):
         raise AudioCutOff(
             f"{name} is cut off: {seconds:.3g} s of the {says:.3g} s that its header says; copy or export it again"
         )
+
+
+def is_cut_off(seconds: float, declared_seconds: float) -> bool:
+    """Whether a recording is so much shorter than its header says that it can't be rounding."""
+    return seconds < SHORTEST_SHARE * declared_seconds and declared_seconds - seconds > SHORTEST_LOSS_SECONDS
 
 
 def declared_bytes(place: Path) -> int | None:

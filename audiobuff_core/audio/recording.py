@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from audiobuff_core.audio.read import declared_bytes, decode_ffmpeg, readable
+from audiobuff_core.audio.read import declared_bytes, decode_ffmpeg, is_cut_off, readable
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.errors import InvalidAudio
 
@@ -131,13 +131,20 @@ def _by_libsndfile(path: Path) -> Recording:
         stored = np.empty((file.channels, max(0, file.frames)), kind)
         exact, done = file.subtype in CODINGS, 0
         while done < stored.shape[1]:
-            block = file.read(min(BLOCK_SAMPLES, stored.shape[1] - done), dtype=np.dtype(kind).name, always_2d=True)
-            if len(block) == 0 and not exact:
-                break  # how long a lossy file is, its header only estimates
-            if len(block) == 0:
+            wanted = min(BLOCK_SAMPLES, stored.shape[1] - done)
+            try:
+                block = file.read(wanted, dtype=np.dtype(kind).name, always_2d=True)
+            except soundfile.LibsndfileError:
+                if not exact:
+                    raise  # FFmpeg may know better
+                block = stored[:, :0].T
+            if len(block) == 0 and (exact or is_cut_off(done / file.samplerate, stored.shape[1] / file.samplerate)):
                 raise InvalidAudio(
-                    f"{path} is cut off: {done} of {stored.shape[1]} samples can be read; copy or export it again"
+                    f"{path} is damaged or cut off: about {done} of {stored.shape[1]} samples can be read; copy or "
+                    "export it again"
                 )
+            if len(block) == 0:
+                break  # how long a lossy file is, its header only estimates
             stored[:, done : done + len(block)] = block.T
             done += len(block)
         return Recording(path, stored[:, :done], int(file.samplerate), file.format, file.subtype, bits, exact)

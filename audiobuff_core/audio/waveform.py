@@ -65,4 +65,4 @@ class Waveform:
 
     def scaled(self, gain: float) -> "Waveform":
         """Every sample times `gain` (linear)."""
-        return Waveform((self.samples * np.float32(gain)).astype(np.float32), self.sample_rate)
+        return Waveform((self.samples * np.float32(gain)).astype(np.float32, copy=False), self.sample_rate)

@@ -34,8 +34,8 @@ def damage_and_restore(
         _damage_all(clean, degraded, recipe, seed)
     name = _row_name(model)
     folder = out / "restored" / name
-    places = plan_places([str(degraded)], folder)
-    restore_all(places, RestoreFiles(restorer, model, RestoreSettings(seed=seed)))
+    plan = plan_places([str(degraded)], folder)
+    restore_all(plan, RestoreFiles(restorer, model, RestoreSettings(seed=seed)))
     digest = str(restorer.identity["checkpoint_sha256"])[:12]
     return degraded, System(name, folder, f"checkpoint {digest}"), str(restorer.meta["encoders"]["codec"])
 

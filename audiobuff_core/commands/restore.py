@@ -173,11 +173,11 @@ def run(arguments: argparse.Namespace, champion: FindModel) -> int:
     from audiobuff_core.commands.restore_places import plan_places
 
     settings = settings_of(arguments)
-    places = plan_places(arguments.inputs, arguments.output)
+    plan = plan_places(arguments.inputs, arguments.output)
     place = chosen_model(arguments.checkpoint, champion)
     restorer = _restorer(arguments, place)
     task = RestoreFiles(restorer, place, settings, arguments.delta, arguments.spectrogram, arguments.dry_run)
-    return restore_all(places, task)
+    return restore_all(plan, task)
 
 
 def _restorer(arguments: argparse.Namespace, place: str) -> Any:  # noqa: ANN401 - imported late

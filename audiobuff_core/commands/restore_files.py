@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from audiobuff_core.codecs.file_hash import file_hash
-from audiobuff_core.commands.restore_places import RestorePlace
+from audiobuff_core.commands.restore_places import RestorePlace, RestorePlan
 from audiobuff_core.commands.restored_picture import draw, picture_path
 from audiobuff_core.errors import AudioBuffError, DataMissing
-from audiobuff_core.files import read_json
+from audiobuff_core.files import printable, read_json
 
 if TYPE_CHECKING:
     from audiobuff_core.inference.restorer import Restorer
@@ -29,15 +29,17 @@ class RestoreFiles:
     dry_run: bool = False
 
 
-def restore_all(places: list[RestorePlace], task: RestoreFiles) -> int:
+def restore_all(plan: RestorePlan, task: RestoreFiles) -> int:
     """Restore each recording that is not done yet, say how it went, and sum up; 1 if any failed."""
     from audiobuff_core.progress import show_progress
 
     print(f"Model: {task.model_place} (profile {task.restorer.meta['profile']})")
-    done, kept, failed = 0, 0, []
+    done, kept, failed = 0, 0, len(plan.missed)
+    for reason in plan.missed:
+        print(f"error: {reason}", file=sys.stderr)
     with show_progress():
-        for number, place in enumerate(places, start=1):
-            head = f"[{number}/{len(places)}] {place.source}"
+        for number, place in enumerate(plan.places, start=1):
+            head = f"[{number}/{len(plan.places)}] {printable(str(place.source))}"
             try:
                 if is_done(place, task):
                     kept += 1
@@ -46,11 +48,10 @@ def restore_all(places: list[RestorePlace], task: RestoreFiles) -> int:
                 print(f"{head}: {_restored(place, task)}", flush=True)
                 done += 1
             except (AudioBuffError, OSError) as error:
-                reason = " ".join(str(error).split())
-                failed.append((place.source, reason))
-                print(f"{head}: error: {reason}", file=sys.stderr, flush=True)
+                failed += 1
+                print(f"{head}: error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
     verb = "would be restored" if task.dry_run else "restored"
-    print(f"{done} {verb}, {kept} done before, {len(failed)} failed")
+    print(f"{done} {verb}, {kept} done before, {failed} failed")
     return EXIT_FAILED if failed else 0
 
 
@@ -84,7 +85,7 @@ def _restored(place: RestorePlace, task: RestoreFiles) -> str:
     if task.dry_run:
         recording = read_restorable(place.source)
         coding = f"{recording.sample_rate} Hz, {recording.channels} channel(s), {recording.subtype}"
-        return f"{recording.duration_seconds:.1f} s, {coding}, to {place.destination}"
+        return f"{recording.duration_seconds:.1f} s, {coding}, to {printable(str(place.destination))}"
     if task.spectrogram:
         check_restorable(place.source, place.destination)
     extras = Extras(delta=task.delta, model_place=task.model_place)
@@ -103,9 +104,10 @@ def _restored(place: RestorePlace, task: RestoreFiles) -> str:
 
 
 def _in_words(report: dict[str, Any], place: RestorePlace) -> str:
+    destination = printable(str(place.destination))
     if report["copied"]:
-        return f"nothing to change, copied to {place.destination}"
+        return f"nothing to change, copied to {destination}"
     kinds = {kind: sum(one["kind"] == kind for one in report["repairs"]) for kind in report["detected"]}
     told = ", ".join(f"{kind} {count}x" for kind, count in kinds.items())
     limited = f", {len(report['limited_seconds'])} peak(s) held" if report["limited_seconds"] else ""
-    return f"{told or 'changed'}{limited}, {report['seconds']:.1f} s, to {place.destination}"
+    return f"{told or 'changed'}{limited}, {report['seconds']:.1f} s, to {destination}"

@@ -18,7 +18,7 @@ from audiobuff_core.inference.settings import RestoreSettings
 from audiobuff_core.treatment.chain import treat
 
 CONTEXT_SECONDS = 6.0
-TREATED_SECONDS, TREATED_JOIN_SECONDS = 600, 1
+TREATED_SECONDS, TREATED_JOIN_SECONDS = 300, 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +141,7 @@ def rows_of(recording: Recording, settings: RestoreSettings) -> list[int]:
 
 
 def _treat(wet: Samples, rate: int, settings: RestoreSettings, start_seconds: float) -> list[dict[str, Any]]:
-    """Treat `wet` in place, ten minutes at a time; the repairs."""
+    """Treat `wet` in place, five minutes at a time; the repairs."""
     step, join = TREATED_SECONDS * rate, TREATED_JOIN_SECONDS * rate
     repairs: list[dict[str, Any]] = []
     tail: Samples | None = None

@@ -8,6 +8,7 @@ from typing import Any, Unpack, overload
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from audiobuff_core.audio.loudness import gain_of_rms
@@ -163,6 +164,18 @@ class Restorer:
     def _section(
         self, waveform: Waveform, gain: float, section: Section, chosen: Chosen, on_step: Callable[[int], None]
     ) -> Waveform:
+        restored, moved = self._latents(waveform, gain, section, chosen, on_step)
+        if not moved.any():
+            return waveform  # not even the codec's own error
+        wet = self._to_audio(restored, waveform, gain)
+        hold_still(wet.samples, waveform.samples, waveform.sample_rate, moved.numpy(), restored.times().numpy())
+        leave_intact(wet.samples, waveform.samples, waveform.sample_rate)
+        return wet
+
+    def _latents(
+        self, waveform: Waveform, gain: float, section: Section, chosen: Chosen, on_step: Callable[[int], None]
+    ) -> tuple[FrameSequence, Bool[Tensor, "channels frames"]]:
+        """Those of a restored section, and which of them were moved; nothing else of them stays in memory."""
         levelled = waveform.scaled(gain)
         latents = self.codec.encode(levelled)
         conditions = self._conditions(levelled, latents, chosen.tau)
@@ -192,14 +205,9 @@ class Restorer:
             seconds = latents.times() + section.first / waveform.sample_rate
             kept = (section.keep_first / waveform.sample_rate, section.keep_last / waveform.sample_rate)
             chosen.confidence.add(self.bands, seconds, kept, correction, doubt, damaged)
-        if chosen.strength == 0 or not correction.any():
-            return waveform  # not even the codec's own error
-        restored = self.standardisers["target"].from_standard(damaged + chosen.strength * correction)
-        wet = self._to_audio(replace(latents, values=restored), waveform, gain)
-        moved = correction.any(dim=-1).numpy()
-        hold_still(wet.samples, waveform.samples, waveform.sample_rate, moved, latents.times().numpy())
-        leave_intact(wet.samples, waveform.samples, waveform.sample_rate)
-        return wet
+        moved = (chosen.strength * correction).any(dim=-1)
+        values = self.standardisers["target"].from_standard(damaged + chosen.strength * correction)
+        return replace(latents, values=values), moved
 
     def _guarded(self, correction: Tensor, field: WindowedField) -> Tensor:
         """`correction` without what the network doubts itself, and without trifles."""

@@ -16,7 +16,7 @@ from audiobuff_core.audio.waveform import Samples
 from audiobuff_core.codecs.protocols import Codec
 from audiobuff_core.seeding import torch_generator
 
-SECTION_SECONDS = 120.0
+SECTION_SECONDS = 90.0
 CONTEXT_SECONDS = 10.0
 JOIN_SECONDS = 0.25
 NOISE_BLOCK_FRAMES = 1024

@@ -193,12 +193,14 @@ def test_the_same_samples_give_the_same_bytes(tmp_path):
     assert b"PEAK" not in (tmp_path / "one.wav").read_bytes()
 
 
-@pytest.mark.parametrize("suffix", [".wav", ".flac"])
-def test_a_cut_off_file_is_said_to_be(tmp_path, suffix):
-    soundfile.write(tmp_path / f"in{suffix}", music(), RATE, subtype="PCM_16")
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3"])
+@pytest.mark.parametrize("seconds", [2, 20])
+def test_a_cut_off_file_is_said_to_be(tmp_path, suffix, seconds):
+    sound = np.resize(music(), (seconds * RATE, music().shape[1]))
+    soundfile.write(tmp_path / f"in{suffix}", sound, RATE)
     data = (tmp_path / f"in{suffix}").read_bytes()
     (tmp_path / f"in{suffix}").write_bytes(data[: len(data) // 2])
-    with pytest.raises(InvalidAudio, match=r"cut off|that can be decoded"):
+    with pytest.raises(InvalidAudio, match="cut off"):
         read_recording(tmp_path / f"in{suffix}")
 
 

@@ -1,6 +1,9 @@
 """`audiobuff restore`: folders, patterns, going on, bad input in one line, and nothing lost."""
 
+import ctypes
 import json
+import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -163,6 +166,59 @@ def test_no_right_to_write_is_one_line(here, model, capsys):
     (here / "file").write_text("in the way")
     assert restore("in.wav", "-o", "file/out.wav", *model) == 1
     assert "Can't write" in capsys.readouterr().err
+
+
+@contextmanager
+def without_rights():
+    """As a user whom permissions bind: root without the capabilities to pass over them; nothing for any other user."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    head, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert libc.capget(head, data) == 0
+    before = data[0]
+    data[0] = before & ~0b110  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
+    assert libc.capset(head, data) == 0
+    try:
+        yield
+    finally:
+        data[0] = before
+        assert libc.capset(head, data) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
+def test_what_may_not_be_read_or_written_is_a_line_each_and_the_others_are_done(here, model, capsys):
+    for name in ("good.wav", "in/closed.wav", "in/folder/inside.wav"):
+        write(here / name)
+    (here / "readonly").mkdir()
+    modes = {"in/closed.wav": 0, "in/folder": 0, "readonly": 0o555}
+    for name, mode in modes.items():
+        (here / name).chmod(mode)
+    try:
+        with without_rights():
+            codes = [restore("in", "good.wav", "-o", "out", *model)]
+            codes += [restore("good.wav", "-o", "readonly/o.wav", *model)]
+    finally:
+        for name in modes:
+            (here / name).chmod(0o755)
+    errors = capsys.readouterr().err.splitlines()
+    assert codes == [1, 1]
+    reasons = {"closed.wav": "can't be read", "in/folder": "can't be read", "readonly/o.wav": "Can't write"}
+    for name, reason in reasons.items():
+        assert any(name in line and reason in line for line in errors), (name, errors)
+    assert len(errors) == 3
+    assert sorted(one.name for one in (here / "out").iterdir()) == ["good.wav", "good.wav.json"]
+    assert not list((here / "readonly").iterdir())
+
+
+def test_names_that_hold_nothing_fail_and_the_others_are_done(here, model, capsys):
+    write(here / "a\nb.wav")
+    (here / "empty").mkdir()
+    assert restore("empty", "*.ogg", "a\nb.wav", "-o", "out", *model) == 1
+    said = capsys.readouterr()
+    assert [line.split(": ")[0] for line in said.err.splitlines()] == ["error"] * 2
+    assert said.out.splitlines()[-2:] == [
+        "[1/1] a\\nb.wav: nothing to change, copied to out/a\\nb.wav", "1 restored, 0 done before, 2 failed"
+    ]  # fmt: skip
+    assert (here / "out" / "a\nb.wav").is_file()
 
 
 def test_a_full_disk_leaves_nothing_half_written(here, changing_model, capsys):
