@@ -41,9 +41,10 @@ SETTINGS: dict[str, Any] = {
     },
     "run_monitoring": {
         "enabled": True,
+        "poll_interval_seconds": 5,
+        "free_slots_after_run_end_seconds": 5,
         "start_timeout_seconds": 300,
         "cancel_timeout_seconds": 180,
-        "free_slots_after_run_end_seconds": 30,
     },
     "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
     "retention": {

@@ -63,18 +63,22 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
             name=f"run {run_id[:8]}",
         )
         process.start()
-        self._instance.add_run_tags(run_id, {PROCESS_TAG: mark_of(process.pid)})
 
     def terminate(self, run_id: str) -> bool:
-        """Interrupt the process of the run, as Ctrl-C would; whether there is one."""
+        """Interrupt the process of the run, as Ctrl-C would; whether there was anything to cancel."""
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
         self._instance.report_run_canceling(run)
-        pid = living_process(run.tags.get(PROCESS_TAG))
-        if pid is None:
-            return False
-        os.kill(pid, signal.SIGINT)
+        # Looked up after the report: a process that names itself later sees that it is to be cancelled.
+        run = self._instance.get_run_by_id(run_id)
+        mark = None if run is None else run.tags.get(PROCESS_TAG)
+        if mark is not None:
+            pid = living_process(mark)
+            if pid is None:
+                settle(self._instance, run_id)
+            else:
+                os.kill(pid, signal.SIGINT)
         return True
 
     @property
@@ -110,7 +114,27 @@ def execute_run(reference: InstanceRef, run_id: str, launched_by: str) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with dg.DagsterInstance.from_ref(reference) as instance:
-        _execute_run_command_body(run_id, instance, lambda event: None, set_exit_code_on_failure=True)
+        try:
+            # From here on `terminate` finds it; what was cancelled before does not begin.
+            instance.add_run_tags(run_id, {PROCESS_TAG: mark_of(os.getpid())})
+            _execute_run_command_body(run_id, instance, lambda event: None, set_exit_code_on_failure=True)
+        except KeyboardInterrupt:
+            pass  # at a moment when Dagster did not listen; told below
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            settle(instance, run_id)
+
+
+def settle(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Leave nothing of a run whose process is over: no slot of a pool, and no cancelling without an end.
+
+    Dagster itself keeps the slot of an interrupted step until its daemon clears up, and a run that was cancelled before
+    it began until the time limit.
+    """
+    instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+    run = instance.get_run_by_id(run_id)
+    if run is not None and run.status == dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run)
 
 
 def _end_with(mark: str) -> None:

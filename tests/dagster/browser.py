@@ -26,7 +26,10 @@ query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNod
 """
 
 
-TERMINATE = "mutation($id: String!) { terminateRun(runId: $id) { __typename ... on TerminateRunFailure { message } } }"
+TERMINATE = """
+mutation($id: String!, $policy: TerminateRunPolicy) { terminateRun(runId: $id, terminatePolicy: $policy) {
+  __typename ... on TerminateRunFailure { message } } }
+"""
 COUNTS = """
 query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { partitionStats {
   numMaterialized numFailed numPartitions } } } }
@@ -35,7 +38,17 @@ NEWEST = """
 query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
   assetMaterializations(limit: 1) { runId } } } }
 """
+SLOTS = "query($pool: String) { instance { concurrencyLimit(concurrencyKey: $pool) { claimedSlots { runId } } } }"
 RUNS = "query { runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
+VERDICTS = """
+query($key: AssetKeyInput!, $check: String!) { assetCheckExecutions(assetKey: $key, checkName: $check, limit: 1) {
+  evaluation { success metadataEntries { label ... on TextMetadataEntry { text } } } } }
+"""
+DRY_RUN = """
+mutation($selector: ScheduleSelector!, $moment: Float) { scheduleDryRun(selectorData: $selector, timestamp: $moment) {
+  __typename ... on DryRunInstigationTick { evaluationResult {
+    skipReason runRequests { runKey } error { message } } } } }
+"""
 ENDS = ("SUCCESS", "FAILURE", "CANCELED")
 
 
@@ -109,8 +122,10 @@ class Browser:
             assert self.ended_backfill(self.backfill(names, partitions), seconds) == "COMPLETED_SUCCESS", names
 
     def terminate(self, run_id):
-        """Press `Terminate`."""
+        """Press `Terminate`, and of a run that is just starting `Force termination`, as Dagster wants it."""
         answer = self.ask(TERMINATE, id=run_id)["terminateRun"]
+        if "status STARTING" in answer.get("message", ""):
+            answer = self.ask(TERMINATE, id=run_id, policy="MARK_AS_CANCELED_IMMEDIATELY")["terminateRun"]
         assert answer["__typename"] == "TerminateRunSuccess", answer
 
     def counts(self, name):
@@ -123,6 +138,32 @@ class Browser:
         node = self.ask(NEWEST, key={"path": name.split("/")})["assetNodeOrError"]
         found = node.get("assetMaterializations") or []
         return found[0]["runId"] if found else None
+
+    def verdict(self, name, check):
+        """Whether the newest result of a check is good, and what it saw in words; None if there is none."""
+        found = self.ask(VERDICTS, key={"path": name.split("/")}, check=check)["assetCheckExecutions"]
+        if not found or found[0]["evaluation"] is None:
+            return None
+        entries = found[0]["evaluation"]["metadataEntries"]
+        return found[0]["evaluation"]["success"], {entry["label"]: entry.get("text") for entry in entries}
+
+    def dry_run(self, schedule):
+        """Press `Preview tick result` of a schedule: why it skips, or nothing if it would launch a run."""
+        selector = {
+            "repositoryLocationName": "audiobuff",
+            "repositoryName": "__repository__",
+            "scheduleName": schedule,
+        }
+        tick = self.ask(DRY_RUN, selector=selector, moment=time.time())["scheduleDryRun"]
+        assert tick["__typename"] == "DryRunInstigationTick", tick
+        result = tick["evaluationResult"]
+        assert result["error"] is None, result
+        assert result["skipReason"] or result["runRequests"]
+        return result["skipReason"] or ""
+
+    def claimed(self, pool):
+        """How many slots of a pool are taken."""
+        return len(self.ask(SLOTS, pool=pool)["instance"]["concurrencyLimit"]["claimedSlots"])
 
     def runs(self):
         """Status and partition of every run."""

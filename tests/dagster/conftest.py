@@ -1,4 +1,6 @@
+import dagster as dg
 import pytest
+from ticks import Place
 
 
 def pytest_collection_modifyitems(items):
@@ -11,3 +13,20 @@ def pytest_collection_modifyitems(items):
             item.add_marker(
                 pytest.mark.filterwarnings("ignore:Non-compliant tag keys like .'dagster:DeprecationWarning")
             )
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    for name in ("AUDIOBUFF_INCOMING", "AUDIOBUFF_INBOX", "AUDIOBUFF_SETTLE_SECONDS", "AUDIOBUFF_WEBHOOK"):
+        monkeypatch.delenv(name, raising=False)
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        yield Place(instance, tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    made = tmp_path / "recordings"
+    made.mkdir()
+    monkeypatch.setenv("AUDIOBUFF_INCOMING", str(made))
+    monkeypatch.setenv("AUDIOBUFF_SETTLE_SECONDS", "0")
+    return made

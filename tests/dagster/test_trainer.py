@@ -124,12 +124,18 @@ def test_20_cancels_at_random_moments_leave_no_process(ranks, tmp_path):
     for number in range(20):
         folder = tmp_path / f"cancel{number}"
         folder.mkdir()
-        step = subprocess.Popen([sys.executable, str(tmp_path / "run.py"), str(folder)], stderr=subprocess.DEVNULL)
-        if number % 2:  # the ranks are at work; else they are not yet, or are just being started
-            wait_for_ranks(folder, 2)
-        time.sleep(draw.uniform(0, 3))
-        step.send_signal(draw.choice([signal.SIGINT, signal.SIGTERM, signal.SIGKILL]))
-        step.wait(60)
+        said = folder / "stderr"
+        with said.open("w") as written:
+            step = subprocess.Popen([sys.executable, str(tmp_path / "run.py"), str(folder)], stderr=written)
+        try:
+            if number % 2:  # the ranks are at work; else they are not yet, or are just being started
+                wait_for_ranks(folder, 2, step=step, said=said)
+            time.sleep(draw.uniform(0, 3))
+            step.send_signal(draw.choice([signal.SIGINT, signal.SIGTERM, signal.SIGKILL]))
+            step.wait(60)
+        finally:
+            step.kill()
+            step.wait()
         assert wait_for_none(told(folder)) == [], number
 
 
@@ -154,11 +160,12 @@ def lives(process):
         return False
 
 
-def wait_for_ranks(folder, count, seconds=60.0):
+def wait_for_ranks(folder, count, *, step=None, said=None, seconds=120.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = [folder / f"rank{rank}" for rank in range(count)]
         if all(path.exists() for path in found):
             return [psutil.Process(int(path.read_text())) for path in found]
+        assert step is None or step.poll() is None, f"the step ended before its ranks began: {said.read_text()}"
         time.sleep(0.05)
-    raise AssertionError("the ranks never started")
+    raise AssertionError(f"the ranks never started: {said.read_text() if said else ''}")
