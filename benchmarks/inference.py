@@ -1,40 +1,63 @@
-"""How fast a model restores: against the original's loop, by solver steps, by length, and in how much memory.
+"""How fast a model restores, in how much memory, and how fast other systems are on the same recording.
 
-    uv run python benchmarks/inference.py
+    uv run --extra baselines python benchmarks/inference.py
 
-The original's loop solves chunks of 256 latent frames every 128 by themselves, in single precision, with and without
+It takes some minutes. Every figure that has a goal is told to reach or to miss it, and all go to a JSON file.
+
+Files, by `restore_file` with all treatments, reading and writing: music with noise from the bundled corpus, mono, by
+each preset; stereo against mono; memory beyond the model for an hour of stereo, from what two shorter ones need. Peers
+get the same music in memory, so they neither read nor write.
+
+Loops: the original's solves chunks of 256 latent frames every 128 by themselves, in single precision, with and without
 conditions in two passes; ours solves the whole track in windows that share a quarter, both branches in one pass. Both
 see the same network, latents and number of steps, one after the other in one process; the ratio is of their medians.
+
+Steps: mono, guidance 1, bf16 where the machine has it, with tau 0.5: the model in the box takes none at its own tau, 0.
+
 The network is the one in the box, or that of --model; with --d_model an untrained one of that size: speed does not
-depend on weights. Mono, guidance 1 (but for the comparison, which needs both branches), bf16 where the machine has it.
+depend on weights. Goals are those of the model in the box on two cores.
 """
 
 import argparse
 import itertools
 import statistics
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import psutil
 import torch
 
+from audiobuff_assets.corpus_files import corpus_folder
+from audiobuff_core.audio.read import read_audio
+from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.audio.write import write_audio
 from audiobuff_core.codecs.registry import EncoderChoice, load_codec, load_feature_encoder
 from audiobuff_core.commands.chosen_model import chosen_model
+from audiobuff_core.errors import PeerTooSlow, PeerUnavailable
+from audiobuff_core.evaluation.peers.catalogue import OPERATOR, PEERS
+from audiobuff_core.evaluation.peers.peer import Case
 from audiobuff_core.files import write_json
-from audiobuff_core.flow.guidance import ALL_HIDDEN, ALL_SHOWN
+from audiobuff_core.flow.guidance import ALL_HIDDEN, ALL_SHOWN, Guidance
 from audiobuff_core.flow.solver import time_grid
 from audiobuff_core.inference.opened import OpenedModel
+from audiobuff_core.inference.restore_file import restore_file
 from audiobuff_core.inference.restorer import Restorer
+from audiobuff_core.inference.settings import Preset, RestoreSettings
+from audiobuff_core.inference.trajectory import flow_to_data
 from audiobuff_core.inference.windows import Conditions, WindowedField
 from audiobuff_core.models.model import ModelConfig, RestorationModel, Standardiser
 from audiobuff_core.models.precision import Precision, resolve_precision
 
-STEPS, LENGTHS = (4, 8, 16, 32), (1, 2, 4)
+STEPS, LENGTHS, LOOP_STEPS, RATE = (4, 8, 16, 32), (1, 2, 4), 4, 44_100
+PRESET_GOALS: Final[dict[Preset, float]] = {"fast": 20.0, "balanced": 8.0, "best": 2.0}
+STEP_GOALS: Final = {4: 10.0, 16: 4.0}
 CHUNK_TOKENS, HOP_TOKENS, CFG = 256, 128, 1.5
 
 
@@ -95,28 +118,6 @@ def _field(restorer: Restorer, conditions: Conditions, overlap: int, precision: 
     )  # fmt: skip
 
 
-def against_the_original(restorer: Restorer, seconds: float, steps: int, repeats: int) -> dict[str, float]:
-    """Both loops on the same latents, in turn."""
-    from audiobuff_core.flow.guidance import Guidance
-    from audiobuff_core.inference.trajectory import flow_to_data
-
-    waveform = recording(seconds)
-    conditions = restorer._conditions(waveform, restorer.codec.encode(waveform), 0.0)
-    noise = torch.randn(conditions.damaged.shape)
-
-    def ours() -> None:
-        field = _field(restorer, conditions, CHUNK_TOKENS // 4, restorer.precision)
-        flow_to_data(field, "damaged", noise, steps=steps, guidance=Guidance(scale=CFG))
-
-    loops = {"original": lambda: originals_loop(restorer, conditions, steps), "ours": ours}
-    times: dict[str, list[float]] = {name: [] for name in loops}
-    for _ in range(repeats):
-        for name, loop in loops.items():
-            times[name].append(seconds_of(loop))
-    medians = {name: statistics.median(each) for name, each in times.items()}
-    return {**medians, "ratio": medians["original"] / medians["ours"]}
-
-
 def peak_mib_of(work: Callable[[], Any]) -> float:
     """Resident memory at its highest while `work` runs, in MiB."""
     process, over = psutil.Process(), threading.Event()
@@ -143,13 +144,137 @@ def seconds_of(work: Callable[[], Any]) -> float:
     return time.perf_counter() - begin
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure; `goal` is what it should reach, from below where `at_most`."""
+
+    name: str
+    figure: float
+    goal: float | None = None
+    at_most: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """PASS, MISS, or nothing without a goal."""
+        if self.goal is None:
+            return ""
+        return "PASS" if (self.figure <= self.goal if self.at_most else self.figure >= self.goal) else "MISS"
+
+    def __str__(self) -> str:
+        """One line of the table."""
+        goal = "" if self.goal is None else f"{'at most' if self.at_most else 'at least'} {self.goal:g}"
+        return f"{self.name:<52} {self.figure:>9.2f}  {goal:<14} {self.verdict}".rstrip()
+
+
+def music(seconds: float, channels: int) -> Waveform:
+    """Clips of the bundled corpus one after the other, with noise 26 dB below full scale; each channel its own."""
+    clips = itertools.cycle(sorted(Path(corpus_folder()).glob("*.flac")))
+    wanted, parts, length = round(seconds * RATE), [], 0
+    while length < wanted:
+        clip = resample(read_audio(next(clips)).mono(), RATE).samples
+        parts.append(clip)
+        length += clip.shape[1]
+    sound = np.concatenate(parts, axis=1)[:, :wanted]
+    noise = 0.02 * np.random.default_rng(0).standard_normal((channels, wanted), np.float32)
+    return Waveform(np.clip(0.7 * sound + noise, -1, 1).astype(np.float32), RATE)
+
+
+def loop_rows(restorer: Restorer, seconds: float, repeats: int) -> list[Row]:
+    """Both loops on the same latents, in turn."""
+    waveform = recording(seconds)
+    conditions = restorer._conditions(waveform, restorer.codec.encode(waveform), 0.0)
+    noise = torch.randn(conditions.damaged.shape)
+
+    def ours() -> None:
+        field = _field(restorer, conditions, CHUNK_TOKENS // 4, restorer.precision)
+        flow_to_data(field, "damaged", noise, steps=LOOP_STEPS, guidance=Guidance(scale=CFG))
+
+    loops = {"original": lambda: originals_loop(restorer, conditions, LOOP_STEPS), "ours": ours}
+    times: dict[str, list[float]] = {name: [] for name in loops}
+    for _ in range(repeats):
+        for name, loop in loops.items():
+            times[name].append(seconds_of(loop))
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    ratio = medians["original"] / medians["ours"]
+    return [Row(f"the original's loop, {LOOP_STEPS} steps, of our cost", ratio, 1.5)]
+
+
+def file_rows(restorer: Restorer, seconds: float, repeats: int, base_mib: float) -> list[Row]:
+    """Presets, stereo and memory, by whole files."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+
+        def restored(name: str, preset: Preset = "fast") -> None:
+            restore_file(place / name, place / "out.wav", restorer, RestoreSettings(preset=preset))
+
+        lengths = {"mono.wav": seconds, "stereo.wav": seconds, "short.wav": 6 * seconds, "long.wav": 12 * seconds}
+        for name, length in lengths.items():
+            write_audio(place / name, music(length, 1 if name == "mono.wav" else 2), subtype="PCM_16")
+        short, long = (peak_mib_of(lambda name=name: restored(name)) - base_mib for name in ("short.wav", "long.wav"))
+        hour = long + (long - short) * (3600 - 12 * seconds) / (6 * seconds)
+        rows = [Row("memory beyond the model, an hour of stereo, MiB", hour, 3072, at_most=True)]
+        costs: dict[tuple[str, Preset], list[float]] = {}
+        for _ in range(repeats):
+            for name, preset in itertools.product(("mono.wav", "stereo.wav"), PRESET_GOALS):
+                if name == "mono.wav" or preset == "fast":
+                    cost = seconds_of(lambda name=name, preset=preset: restored(name, preset))
+                    costs.setdefault((name, preset), []).append(cost)
+    medians = {key: statistics.median(each) for key, each in costs.items()}
+    for preset, goal in PRESET_GOALS.items():
+        rows.append(Row(f"--preset {preset}, mono, x real time", seconds / medians["mono.wav", preset], goal))
+    ratio = medians["stereo.wav", "fast"] / medians["mono.wav", "fast"]
+    return [*rows, Row("stereo, of the cost of mono", ratio, 2.0, at_most=True)]
+
+
+def peer_rows(seconds: float, repeats: int) -> list[Row]:
+    """Other systems on the same music, mono; those that are not installed are told to be missing."""
+    damaged, rows = music(seconds, 1), []
+    for name, peer in PEERS.items():
+        if name == OPERATOR:  # it knows the damage, and tries every tool
+            continue
+        try:
+            peer.versions()
+            restore = peer.load()
+            case = Case(damaged, limit_seconds=4 * seconds)
+            cost = statistics.median(seconds_of(lambda: restore(case)) for _ in range(repeats))  # noqa: B023
+        except (PeerUnavailable, PeerTooSlow) as error:
+            print(f"{name}: {error}")
+            continue
+        rows.append(Row(f"{name}, mono, x real time", seconds / cost))
+    return rows
+
+
+def step_rows(restorer: Restorer, seconds: float, repeats: int) -> list[Row]:
+    """Real-time factor and memory by solver steps, and the cost of longer recordings."""
+    clip, rows = recording(seconds), []
+    for steps in STEPS:
+        cost = statistics.median(
+            seconds_of(lambda steps=steps: restorer.restore(clip, steps=steps, tau=0.5)) for _ in range(repeats)
+        )
+        rows.append(Row(f"{steps} steps, mono, x real time", seconds / cost, STEP_GOALS.get(steps)))
+        before = psutil.Process().memory_info().rss / 2**20
+        peak = peak_mib_of(lambda steps=steps: restorer.restore(clip, steps=steps, tau=0.5)) - before
+        rows.append(Row(f"{steps} steps, memory on top of what was held, MiB", peak))
+    clips = {length: recording(length * seconds) for length in LENGTHS}
+    costs: dict[int, list[float]] = {length: [] for length in LENGTHS}
+    for _ in range(repeats):
+        for length, longer in clips.items():
+            costs[length].append(seconds_of(lambda longer=longer: restorer.restore(longer, steps=2, tau=0.5)) / length)
+    first = statistics.median(costs[1])
+    for length in LENGTHS[1:]:
+        growth = statistics.median(costs[length]) / first
+        rows.append(Row(f"cost a second of {length} times the length", growth, 1.15, at_most=True))
+    return rows
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="export folder or checkpoint (default: the model in the box)")
     parser.add_argument("--d_model", type=int, help="an untrained network of this width instead")
     parser.add_argument("--depth", type=int, default=6, help="... and of this many blocks (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=12.0, help="of audio (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=12.0, help="of loops and steps (default: %(default)s)")
+    parser.add_argument("--file_seconds", type=float, default=60.0, help="of the files (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--precision", default="auto", choices=("auto", "bf16", "fp32"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/inference.json"))
@@ -159,37 +284,22 @@ def main() -> None:
     else:
         restorer = Restorer.load(chosen_model(told.model, lambda: None))
     restorer.precision = told.precision
-    clip = recording(told.seconds)
-    with_model = psutil.Process().memory_info().rss / 2**20
-    restorer.restore(clip, steps=1)  # warm
-    loops = against_the_original(restorer, told.seconds, 4, told.repeats)
-    by_steps, memory = {}, {}
-    for steps in STEPS:
-        cost = min(seconds_of(lambda steps=steps: restorer.restore(clip, steps=steps)) for _ in range(told.repeats))
-        by_steps[str(steps)] = clip.duration_seconds / cost
-        memory[str(steps)] = peak_mib_of(lambda steps=steps: restorer.restore(clip, steps=steps)) - with_model
-    clips = {length: recording(length * told.seconds) for length in LENGTHS}
-    costs: dict[int, list[float]] = {length: [] for length in LENGTHS}
-    for _ in range(told.repeats):
-        for length, longer in clips.items():
-            costs[length].append(seconds_of(lambda longer=longer: restorer.restore(longer, steps=2)) / length)
-    medians = {length: statistics.median(each) for length, each in costs.items()}
-    growth = {str(length): cost / medians[1] for length, cost in medians.items()}
     precision = resolve_precision(restorer.precision, restorer.device)
-    print(f"{restorer.identity['parameters']:,} parameters, {precision}, {torch.get_num_threads()} threads")
-    print(f"against the original's loop: {loops['ratio']:.2f} times as fast (wanted: 1.5)")
-    for steps, factor in by_steps.items():
-        print(f"{steps:>3} steps: {factor:6.2f} x real time, {memory[steps]:.0f} MiB beyond the model{_wanted(steps)}")
-    for length, ratio in growth.items():
-        print(f"{length:>3} x {told.seconds:g} s: {ratio:5.2f} of the cost a second")
+    print(f"{restorer.identity['parameters']:,} parameters, {precision}, {torch.get_num_threads()} threads", flush=True)
+    base_mib = psutil.Process().memory_info().rss / 2**20
+    restorer.restore(recording(told.seconds), steps=1)  # warm
+    rows: list[Row] = []
+    for measured in (
+        lambda: file_rows(restorer, told.file_seconds, told.repeats, base_mib),
+        lambda: peer_rows(told.file_seconds, told.repeats),
+        lambda: loop_rows(restorer, told.seconds, told.repeats),
+        lambda: step_rows(restorer, told.seconds, told.repeats),
+    ):
+        for row in measured():
+            rows.append(row)
+            print(row, flush=True)
     facts = {"precision": precision, "threads": torch.get_num_threads(), "model": restorer.identity}
-    results = {"against_original": loops, "real_time_factor": by_steps, "peak_mib": memory, "cost_a_second": growth}
-    write_json(told.out, facts | results)
-
-
-def _wanted(steps: str) -> str:
-    """What the model in the box is to reach."""
-    return {"4": " (wanted: 10 x)", "16": " (wanted: 4 x)"}.get(steps, "")
+    write_json(told.out, facts | {"rows": [asdict(row) | {"verdict": row.verdict} for row in rows]})
 
 
 if __name__ == "__main__":
