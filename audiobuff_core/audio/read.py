@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from audiobuff_core.audio.declared_bytes import declared_bytes
 from audiobuff_core.audio.decoders import AudioSource, open_ffmpeg, open_source
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.errors import AudioCutOff, AudioNotFound, InvalidAudio
@@ -135,18 +136,6 @@ def _refuse_cut_off(name: str, place: Path, source: AudioSource, num_read: int) 
 def is_cut_off(seconds: float, declared_seconds: float) -> bool:
     """Whether a recording is so much shorter than its header says that it can't be rounding."""
     return seconds < SHORTEST_SHARE * declared_seconds and declared_seconds - seconds > SHORTEST_LOSS_SECONDS
-
-
-def declared_bytes(place: Path) -> int | None:
-    """The size that a WAV or AIFF says it has (libsndfile reads what is there and says nothing); None: unknown."""
-    with place.open("rb") as file:
-        head = file.read(12)
-    kinds: dict[bytes, Literal["little", "big"]] = {b"RIFFWAVE": "little", b"FORMAIFF": "big", b"FORMAIFC": "big"}
-    order = kinds.get(head[:4] + head[8:])
-    if order is None:
-        return None
-    size = int.from_bytes(head[4:8], order)
-    return size + 8 if 0 < size < 0x7FFFFF00 else None  # others are written by programs that can't go back
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from audiobuff_core.audio.read import declared_bytes, decode_ffmpeg, is_cut_off, readable
+from audiobuff_core.audio.declared_bytes import declared_bytes
+from audiobuff_core.audio.read import decode_ffmpeg, is_cut_off, readable
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.errors import InvalidAudio
 
@@ -125,7 +126,7 @@ def blocks_of(stored: Stored, block_samples: int = BLOCK_SAMPLES) -> Iterator[St
 
 
 def _by_libsndfile(path: Path) -> Recording:
-    _check_riff(path)
+    _check_size(path)
     with soundfile.SoundFile(path) as file:
         kind, bits = CODINGS.get(file.subtype, (np.float32, 0))
         stored = np.empty((file.channels, max(0, file.frames)), kind)
@@ -150,8 +151,8 @@ def _by_libsndfile(path: Path) -> Recording:
         return Recording(path, stored[:, :done], int(file.samplerate), file.format, file.subtype, bits, exact)
 
 
-def _check_riff(path: Path) -> None:
-    """A WAV that is shorter than it says was cut off; libsndfile would read what is there."""
+def _check_size(path: Path) -> None:
+    """A file that is shorter than it says was cut off; libsndfile would read what is there."""
     told = declared_bytes(path)
     if told is not None and path.stat().st_size < told - 1:
         raise InvalidAudio(
