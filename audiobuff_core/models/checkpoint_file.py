@@ -1,5 +1,6 @@
 """Reading a `.pt` file without ever running what is in it."""
 
+import errno
 import io
 import pickle
 import re
@@ -30,7 +31,15 @@ def read_plain(url: str, *, lazily: bool = False) -> dict[str, Any]:
         # A file of this machine by its name: through memory it would be there twice, and these are gigabytes.
         source: Path | io.BytesIO = local_path(url) if is_local(url) else io.BytesIO(read_bytes(url))
         content = torch.load(source, map_location="cpu", weights_only=True, mmap=lazily and is_local(url))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError, LookupError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        ValueError,
+        LookupError,
+    ) as error:
         raise InvalidCheckpoint(
             f"{url} is no whole checkpoint of plain tensors ({_reason(error)}): use another"
         ) from error
@@ -46,6 +55,7 @@ def _reason(error: Exception) -> str:
         return f"it holds pickled code, {found[1]}, which is refused and was not run"
     if isinstance(error, pickle.UnpicklingError):
         return "it holds pickled objects, which are refused, or is no checkpoint"
-    if "central directory" in text or "negative seek" in text or isinstance(error, EOFError):
+    is_cut_off = isinstance(error, EOFError) or (isinstance(error, OSError) and error.errno == errno.EINVAL)
+    if is_cut_off or "central directory" in text or "negative seek" in text:  # a seek to before the beginning
         return "it is cut off or no checkpoint"
     return f"{type(error).__name__} {text.splitlines()[0] if text else ''}".strip()

@@ -32,7 +32,7 @@ class CheckpointFolder:
     url: str
 
     def require_writable(self) -> None:
-        """Try to write here, before long work begins.
+        """Try to write here, before long work begins, and clear away what killed saves left half-written.
 
         Raises:
             OutputNotWritable: it can't be written.
@@ -40,6 +40,8 @@ class CheckpointFolder:
         probe = join(self.url, ".writable")
         if is_local(self.url):
             require_writable(local_path(probe))
+            for half_written in local_path(self.url).glob(".*.part*"):
+                half_written.unlink(missing_ok=True)
             return
         try:
             write_bytes(probe, b"")

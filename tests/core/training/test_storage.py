@@ -16,7 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from object_store import bucket
 
 from audiobuff_core.data.snapshot import Snapshot
-from audiobuff_core.errors import OutputNotWritable
+from audiobuff_core.errors import InvalidCheckpoint, OutputNotWritable
 from audiobuff_core.models.schema import read_checkpoint
 from audiobuff_core.training.cli import main
 from audiobuff_core.training.storage import CheckpointFolder
@@ -53,6 +53,25 @@ def test_a_kill_during_a_save_never_loses_the_earlier_one(tmp_path: Path) -> Non
             assert float(found[0]["weights"][-1]) == step
             furthest = max(furthest, step)
     assert furthest > 3
+
+
+def test_what_a_killed_save_left_is_cleared_away(tmp_path: Path) -> None:
+    folder = CheckpointFolder(str(tmp_path))
+    folder.save_epoch(_content(4), 1, best=True)
+    for name in (".checkpoint_resume-pn7oanvm.part.pt", ".training_log-a1_b2c3d.part.jsonl"):
+        (tmp_path / name).write_bytes(b"half")
+    folder.require_writable()
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint_best.pt", "checkpoint_epoch_1.pt"}
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 5_000, 150_000, -1])
+@pytest.mark.parametrize("lazily", [False, True])
+def test_a_checkpoint_that_is_cut_off_is_one_clear_error(tmp_path: Path, kept: int, lazily: bool) -> None:
+    CheckpointFolder(str(tmp_path)).save_for_resume(_content(4))
+    place = tmp_path / "checkpoint_resume.pt"
+    place.write_bytes(place.read_bytes()[:kept])
+    with pytest.raises(InvalidCheckpoint, match="is no whole checkpoint"):
+        read_checkpoint(str(place), lazily=lazily)
 
 
 def _save_for_ever_and_count(url: str, saved: Any) -> None:
