@@ -6,7 +6,7 @@ from pathlib import Path
 
 from audiobuff_assets.corpus_files import corpus_folder
 from audiobuff_core.errors import AudioNotFound
-from audiobuff_core.files import write_json
+from audiobuff_core.files import is_local, local_path, write_json
 from jobs.registration import find_arrivals, record_arrivals
 from resources.automation import INCOMING_VARIABLE
 from resources.instance import open_instance, prepare_home
@@ -20,10 +20,11 @@ def run_dev(home: Path, port: int) -> int:
 
     Raises:
         OutputNotWritable: `home` can't be written.
-        AudioNotFound: the folder to watch is none.
+        AudioNotFound: the folder to watch is none; a URL may be empty as yet, and is looked at by the sensor.
     """
-    if watched := os.environ.get(INCOMING_VARIABLE):
-        folder = Path(watched).expanduser().absolute()
+    watched = os.environ.get(INCOMING_VARIABLE, "")
+    if watched and is_local(watched):
+        folder = local_path(watched).expanduser().absolute()
         if not folder.is_dir():
             raise AudioNotFound(f"{INCOMING_VARIABLE} is {watched}, which is no folder: name one with recordings")
         os.environ[INCOMING_VARIABLE] = str(folder)

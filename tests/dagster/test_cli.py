@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiobuff_assets import cli
+from audiobuff_assets import cli, dev
 
 
 @pytest.fixture
@@ -54,6 +55,16 @@ def test_a_watched_folder_that_is_none_is_one_line(folder, capsys, monkeypatch):
     assert cli.main(["dev", "--home", "home"]) == 1
     assert "AUDIOBUFF_INCOMING is nowhere, which is no folder" in capsys.readouterr().err
     assert not (folder / "home").exists()
+
+
+def test_a_bucket_can_be_watched(folder, monkeypatch):
+    started = []
+    monkeypatch.setattr(dev.os, "execv", lambda _, words: started.append((words, os.environ["AUDIOBUFF_INCOMING"])))
+    monkeypatch.setenv("AUDIOBUFF_INCOMING", "s3://bucket/incoming")
+    cli.main(["dev", "--home", "home"])
+    ((words, watched),) = started
+    assert words[1:4] == ["-m", "dagster", "dev"]
+    assert watched == "s3://bucket/incoming"
 
 
 @pytest.mark.parametrize("option", ["--codec", "--structure", "--semantic"])
