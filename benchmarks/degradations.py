@@ -14,6 +14,9 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hashlib
+import json
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -84,6 +87,18 @@ PAIRS: tuple[tuple[str, str, dict[str, Any], str, Options | Callable[[np.ndarray
 )  # fmt: skip
 
 
+def noise_of_a_folder(folder: Path) -> tuple[str, str, dict[str, Any], str, Options]:
+    """The pair whose noise is a recording of half a minute, which is written into `folder`."""
+    from audiobuff_core.audio.write import write_audio
+
+    samples = np.random.default_rng(1).normal(0.0, 0.1, (1, 30 * SAMPLE_RATE)).astype(np.float32)
+    write_audio(folder / "noise.wav", Waveform(samples, SAMPLE_RATE), subtype="PCM_16")
+    file_hash = hashlib.sha256((folder / "noise.wav").read_bytes()).hexdigest()
+    row = {"folder": str(folder), "files": json.dumps([["noise.wav", file_hash]]), "voices": 1, "start_share": 0.3}
+    theirs = {"sounds_path": str(folder), "min_snr_db": 10.0, "max_snr_db": 10.0}
+    return "own noise", "environment", {**row, "snr_db": 10.0}, "AddBackgroundNoise", theirs
+
+
 def music(seconds: float, channels: int) -> Waveform:
     """Beats of a bright chord over a faint hiss: tones, attacks and pauses."""
     generator = np.random.default_rng(0)
@@ -137,14 +152,16 @@ def facts_of_recipe(waveform: Waveform, items: int) -> dict[str, float]:
     }
 
 
-def ratios_to_peer(waveform: Waveform, turns: int) -> dict[str, dict[str, float]]:
-    """Each pair of `PAIRS`: both speeds, and audiomentations' time over ours."""
+def ratios_to_peer(waveform: Waveform, turns: int, folder: Path) -> dict[str, dict[str, float]]:
+    """Each pair of `PAIRS` and noise in `folder`: both speeds, and audiomentations' time over ours."""
     import audiomentations
 
     found = {}
     generator = np.random.default_rng(0)
-    for name, kind, parameters, transform, options in track(PAIRS, "Side by side"):
+    for name, kind, parameters, transform, options in track((*PAIRS, noise_of_a_folder(folder)), "Side by side"):
         samples = heard_by(kind, waveform).samples
+        if not getattr(audiomentations, transform).supports_multichannel:
+            samples = samples[:1]  # for both
         works = (
             partial(FAULTS[kind], samples, SAMPLE_RATE, parameters, generator),
             partial(_peer(getattr(audiomentations, transform), options), samples),
@@ -163,10 +180,12 @@ def ratios_to_peer(waveform: Waveform, turns: int) -> dict[str, dict[str, float]
     return found
 
 
-def _peer(transform: type, options: Options | Callable[[np.ndarray], Options]) -> Callable[[np.ndarray], object]:
+def _peer(transform: type[Any], options: Options | Callable[[np.ndarray], Options]) -> Callable[[np.ndarray], object]:
     if callable(options):
         return lambda samples: transform(p=1.0, **options(samples))(samples, SAMPLE_RATE)
     made = transform(p=1.0, **options)
+    if not made.supports_multichannel:
+        return lambda samples: made(samples[0], SAMPLE_RATE)
     return lambda samples: made(samples, SAMPLE_RATE)
 
 
@@ -184,7 +203,8 @@ def main() -> None:
     waveform = music(arguments.seconds, arguments.channels)
     kinds = speeds_of_kinds(waveform, arguments.draws)
     recipe = facts_of_recipe(waveform, arguments.items)
-    peers = ratios_to_peer(waveform, arguments.turns)
+    with tempfile.TemporaryDirectory() as folder:
+        peers = ratios_to_peer(waveform, arguments.turns, Path(folder))
     for name, speed in kinds.items():
         print(f"{name:<22} {speed:8.0f} x real time")
     for name, one in peers.items():

@@ -35,7 +35,8 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator
             raise DataMissing(f"Noise recording {path} is gone or has changed: put back the file that the row names")
         sound = _sound(str(path), file_hash, sample_rate)
         start = int(float(parameters["start_share"]) * len(sound))
-        mixed += np.resize(np.roll(sound, -start), samples.shape[1])
+        piece = sound[start : start + samples.shape[1]]
+        mixed += piece if len(piece) == len(mixed) else np.resize(np.roll(sound, -start), len(mixed))
     return samples + at_ratio(samples, np.broadcast_to(mixed, samples.shape), float(parameters["snr_db"]))
 
 

@@ -442,3 +442,16 @@ def test_hidden_files_and_folders_called_like_sounds_are_no_noise(noises):
     (noises / "folder.wav").mkdir()
     chosen = environment.choose_files(str(noises), 16, 1)
     assert sorted(name for name, _ in chosen) == ["noise 0.wav", "noise 1.wav", "noise 2.wav"]
+
+
+@pytest.mark.parametrize("start_share", [0.0, 0.3, 0.9, 1.0])
+def test_a_users_noise_begins_where_its_row_says_and_is_repeated(tmp_path, start_share, generator):
+    sound = np.random.default_rng(2).standard_normal((1, 6000)) * 0.1
+    write_audio(tmp_path / "noise.wav", Waveform(sound.astype(np.float32), RATE))
+    parameters = {"folder": str(tmp_path), "voices": 1, "start_share": start_share, "snr_db": 0.0}
+    parameters["files"] = json.dumps(environment.choose_files(str(tmp_path), 1))
+    for num_samples in (4000, 9000):
+        clean = white(1, num_samples / RATE)
+        added = environment.apply(clean, RATE, parameters, generator) - clean
+        places = (int(start_share * 6000) + np.arange(clean.shape[1])) % 6000
+        assert np.corrcoef(added[0], sound[0, places])[0, 1] > 0.9999
