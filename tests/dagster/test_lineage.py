@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from made_corpus import make_corpus
 
-from audiobuff_assets.definitions import build_defs
+from audiobuff_assets.definitions import defs
 from audiobuff_assets.demo import trained_checkpoint
 from audiobuff_assets.options import DemoOptions
 from audiobuff_assets.results import key
@@ -39,7 +39,7 @@ def environment(home):
 
 
 def run_everything(instance, options):
-    runner = Runner(instance, build_defs(), options)
+    runner = Runner(instance, defs, options)
     runner.stage("encode_new_audio", "encode", list_shards(storage_root()))
     runner.stage("train_restoration_model", "train", [None], bars=False)
     runner.stage("damage_held_out_audio", "damage", KINDS)
@@ -76,7 +76,7 @@ def metadata(instance, name, partition=None):
 
 
 def test_every_asset_is_materialised_from_nothing(lineage):
-    names = {asset.to_user_string() for asset in build_defs().resolve_asset_graph().get_all_asset_keys()}
+    names = {asset.to_user_string() for asset in defs.resolve_asset_graph().get_all_asset_keys()}
     missing = {name for name in names if latest_record(lineage, key(name), None) is None}
     assert missing == set()
 
@@ -91,7 +91,7 @@ def test_every_shard_has_a_version_of_its_own(lineage):
 
 
 def test_every_materialisation_says_where_it_lies(lineage):
-    for asset in build_defs().resolve_asset_graph().materializable_asset_keys:
+    for asset in defs.resolve_asset_graph().materializable_asset_keys:
         path = recorded(lineage, asset, None, "path")
         assert path is not None, asset
         assert Path(path).exists(), asset
@@ -126,7 +126,7 @@ def test_the_inbox_file_comes_out_with_its_own_shape(lineage):
 
 
 def test_blocking_checks_all_ran_and_passed(lineage):
-    graph = build_defs().resolve_asset_graph()
+    graph = defs.resolve_asset_graph()
     blocking = [check for check in graph.asset_check_keys if graph.get(check).blocking]
     assert blocking
     for check in blocking:
@@ -143,20 +143,21 @@ def test_nothing_is_redone_when_nothing_changed(lineage, options):
 def test_another_seed_redoes_the_damage_but_finds_the_audio_again(lineage, options):
     shard = list_shards(storage_root())[0]
     pristine, plan = (data_versions(lineage, key(name))[shard] for name in ("audio/pristine", "degradation/plan"))
-    Runner(lineage, build_defs(), DemoOptions(out=options.out, profile="test", seed=2)).stage(
+    Runner(lineage, defs, DemoOptions(out=options.out, profile="test", seed=2)).stage(
         "encode_new_audio", "encode", [shard]
     )
     assert data_versions(lineage, key("audio/pristine"))[shard] == pristine
     assert data_versions(lineage, key("degradation/plan"))[shard] != plan
-    Runner(lineage, build_defs(), options).stage("encode_new_audio", "encode", [shard])
+    Runner(lineage, defs, options).stage("encode_new_audio", "encode", [shard])
     assert data_versions(lineage, key("degradation/plan"))[shard] == plan
 
 
+@pytest.mark.slow
 def test_what_was_deleted_is_made_again_and_is_the_same(lineage, options):
     path = Path(metadata(lineage, "dataset/training_snapshot")["path"])
     content = path.read_bytes()
     path.unlink()
-    runner = Runner(lineage, build_defs(), options)
+    runner = Runner(lineage, defs, options)
     runner.stage("train_restoration_model", "train", [None], bars=False)
     assert "train_restoration_model" in runner.seconds
     assert path.read_bytes() == content
@@ -170,7 +171,7 @@ def test_a_file_missing_from_a_folder_is_noticed_and_made_again(lineage, options
     before = {lost: lost.read_bytes() for lost in (track, weights)}
     for lost in before:
         lost.unlink()
-    runner = Runner(lineage, build_defs(), options)
+    runner = Runner(lineage, defs, options)
     runner.stage("encode_new_audio", "encode", list_shards(storage_root()))
     runner.stage("train_restoration_model", "train", [None], bars=False)
     assert set(runner.seconds) == {"encode_new_audio", "train_restoration_model"}
@@ -180,7 +181,7 @@ def test_a_file_missing_from_a_folder_is_noticed_and_made_again(lineage, options
 def test_a_blocking_check_stops_what_is_downstream(lineage, options, monkeypatch):
     shard = list_shards(storage_root())[0]
     damaged_before = latest_record(lineage, key("audio/degraded"), shard)
-    runner = Runner(lineage, build_defs(), DemoOptions(out=options.out, profile="test", seed=3))
+    runner = Runner(lineage, defs, DemoOptions(out=options.out, profile="test", seed=3))
     with monkeypatch.context() as patch:
         patch.setattr("audiobuff_core.degradation.plan.draw_row", lambda *_, **__: None)
         with pytest.raises(dg.DagsterError, match="parameters_in_range"):
@@ -195,7 +196,7 @@ def test_a_blocking_check_stops_what_is_downstream(lineage, options, monkeypatch
 def test_a_retraining_begins_with_the_champion(lineage):
     champion = read_pointer(storage_root(), "champion")
     config = {"profile": "test", "start_from": "champion"}
-    build_defs().resolve_job_def("train_restoration_model").execute_in_process(
+    defs.resolve_job_def("train_restoration_model").execute_in_process(
         run_config={"ops": {"model__dit_checkpoint": {"config": config}}}, instance=lineage
     )
     found = metadata(lineage, "model/dit_checkpoint")
