@@ -104,5 +104,5 @@ def stream_rate(sample_rate: int, codec: Codec) -> int:
 
 
 def _of_shape(samples: NDArray[np.floating], shape: tuple[int, ...]) -> Samples:
-    kept = np.asarray(np.nan_to_num(samples[: shape[0], : shape[1]]), dtype=np.float64)
+    kept = samples[: shape[0], : shape[1]].astype(np.float64)
     return np.pad(kept, ((0, shape[0] - kept.shape[0]), (0, shape[1] - kept.shape[1])))
