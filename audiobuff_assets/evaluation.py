@@ -139,6 +139,16 @@ def restorations(
     return materialized(context, made, options=config.model_dump(), metadata={"clips": len(made.items)})
 
 
+class MetricsConfig(dg.Config):
+    """What restored clips are measured by."""
+
+    metrics: list[str] = Field(
+        default=[],
+        description="Names of metrics (`audiobuff evaluate --list`), or `all`; none takes the quick ones, of quality, "
+        "level and harm. LSD and SI-SDR, which decide, are always measured; what lacks a package is a named gap.",
+    )
+
+
 @dg.asset(
     key=key("evaluation/metrics"),
     metadata=columns(METRICS),
@@ -153,7 +163,7 @@ def restorations(
     retry_policy=RETRIES,
 )
 @retried
-def metrics(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
+def metrics(context: dg.AssetExecutionContext, config: MetricsConfig, storage: Storage) -> dg.MaterializeResult[Any]:
     """How near the clean clips are: the damaged input (floor), the restored output, the codec's round trip (ceiling).
 
     **One partition** is a checkpoint on a kind of damage.
@@ -165,10 +175,13 @@ def metrics(context: dg.AssetExecutionContext, storage: Storage) -> dg.Materiali
     from audiobuff_core.evaluation.measure import measure_set
 
     checkpoint, kind = split_evaluation_key(context.partition_key)
-    made = measure_set(storage.url, checkpoint, kind)
+    made = measure_set(storage.url, checkpoint, kind, metrics=config.metrics)
     rows = {"degraded": made.degraded, "restored": made.restored, "ceiling": made.ceiling}
     numbers = {f"{name}/{row}": value for row, means in rows.items() for name, value in means.items()}
-    return materialized(context, made, options={}, metadata={**numbers, "worst_clips": _worst_clips(made)})
+    gaps = {f"{name}/gap": reason for name, reason in made.gaps.items()}
+    return materialized(
+        context, made, options=config.model_dump(), metadata={**numbers, **gaps, "worst_clips": _worst_clips(made)}
+    )
 
 
 def _worst_clips(table: "MetricTable") -> dg.MarkdownMetadataValue:

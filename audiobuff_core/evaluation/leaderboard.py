@@ -8,13 +8,13 @@ from audiobuff_core.errors import DataMissing
 from audiobuff_core.evaluation.held_out import EVALUATION_KINDS, MAIN_KIND, load_held_out
 from audiobuff_core.evaluation.measure import load_metrics
 from audiobuff_core.evaluation.restorations import load_restored
-from audiobuff_core.evaluation.table import MetricTable
+from audiobuff_core.evaluation.table import METRICS, MetricTable
 from audiobuff_core.evaluation.verdict import outcome_of
 from audiobuff_core.files import exists, join, read_bytes, read_json, write_bytes, write_json
 from audiobuff_core.seeding import digest
 
 # Raise it when the same measurements would give another leaderboard or report.
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def _is_of_today(root: str, checkpoint_key: str, kind: str) -> bool:
 def _score(tables: Mapping[str, MetricTable]) -> float:
     """The mean over metrics of the closed share of the gap, on the main kind or else the first."""
     main = tables.get(MAIN_KIND) or next(iter(tables.values()))
-    shares = [share for share in main.closed_shares.values() if share is not None]
+    shares = [share for name in METRICS if (share := main.closed_shares[name]) is not None]
     return sum(shares) / len(shares) if shares else 0.0
 
 

@@ -1,10 +1,11 @@
 """Measuring restored clips against the clean ones, between a floor and a ceiling."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audiobuff_core.audio.read import read_audio
 from audiobuff_core.audio.resample import resample
@@ -12,10 +13,12 @@ from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.errors import CheckpointNotFound, DataMissing, StoreMismatch
 from audiobuff_core.evaluation.bootstrap import Interval
 from audiobuff_core.evaluation.held_out import EvaluationItem, load_held_out
-from audiobuff_core.evaluation.metrics.lsd import log_power_db, spectral_distance_db
-from audiobuff_core.evaluation.metrics.si_sdr import held, si_sdr_db
+from audiobuff_core.evaluation.measured_items import value_or_reason
+from audiobuff_core.evaluation.metrics.protocol import Comparison, Metric, Signal
+from audiobuff_core.evaluation.metrics.registry import METRICS as ALL_METRICS
+from audiobuff_core.evaluation.metrics.registry import QUICK, find_metrics
 from audiobuff_core.evaluation.restorations import RestoredSet, load_restored
-from audiobuff_core.evaluation.table import ClipMeasures, MetricTable, summarise
+from audiobuff_core.evaluation.table import METRICS, ClipMeasures, MetricTable, summarise
 from audiobuff_core.files import exists, join, read_json, write_json
 from audiobuff_core.progress import track
 from audiobuff_core.seeding import digest
@@ -24,11 +27,17 @@ if TYPE_CHECKING:
     from audiobuff_core.codecs.protocols import Codec
 
 # Raise it when the same clips would measure otherwise.
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 def measure_set(
-    root: str, checkpoint_key: str, kind: str, *, codec: "Codec | None" = None, bootstrap_seed: int = 1337
+    root: str,
+    checkpoint_key: str,
+    kind: str,
+    *,
+    metrics: Sequence[str] = (),
+    codec: "Codec | None" = None,
+    bootstrap_seed: int = 1337,
 ) -> MetricTable:
     """Measure the restored clips of `kind`; the same clips are not measured again.
 
@@ -38,6 +47,8 @@ def measure_set(
         root: of all data.
         checkpoint_key: whose restorations.
         kind: of damage.
+        metrics: names of metrics, or `all` for every one; none takes the quick ones. LSD and SI-SDR, which decide, are
+            always measured. What lacks a package, or has no meaning for a clip, is a named gap.
         codec: whose round trip is the ceiling; None takes the one that the checkpoint was trained with.
         bootstrap_seed: of the intervals.
 
@@ -45,7 +56,9 @@ def measure_set(
         DataMissing: there are no restorations, or they were made from other damaged clips than those that lie there.
         CheckpointNotFound: `codec` is None and the checkpoint's export is gone.
         StoreMismatch: the codec is not the one of the restorations.
+        MetricUnavailable: no metric has one of the names.
     """
+    chosen = _chosen(metrics)
     clips = load_held_out(root, kind)
     restored = load_restored(root, checkpoint_key, kind)
     if restored.evaluation_digest != clips.digest:
@@ -56,13 +69,17 @@ def measure_set(
     place = _place(root, checkpoint_key, kind)
     codec = codec or _trained_codec(root, checkpoint_key)
     _check_codec(codec, restored)
-    inputs = digest(CODE_VERSION, clips.digest, restored.digest, codec.identity.as_dict(), bootstrap_seed)
+    inputs = digest(
+        CODE_VERSION, clips.digest, restored.digest, codec.identity.as_dict(), bootstrap_seed, _state(chosen)
+    )
     if not exists(place) or read_json(place)["inputs"] != inputs:
         paths = {item.track_id: item.path for item in restored.items}
+        reasons: dict[str, Counter[str]] = {}
         items = [
-            _measure(item, paths[item.track_id], codec) for item in track(clips.items, f"Measuring held-out: {kind}")
+            _measure(item, paths[item.track_id], codec, chosen, reasons)
+            for item in track(clips.items, f"Measuring held-out: {kind}")
         ]
-        _write(place, inputs, items, bootstrap_seed)
+        _write(place, inputs, items, bootstrap_seed, reasons)
     return load_metrics(root, checkpoint_key, kind)
 
 
@@ -85,43 +102,55 @@ def load_metrics(root: str, checkpoint_key: str, kind: str) -> MetricTable:
     return MetricTable(
         checkpoint_key=checkpoint_key,
         kind=kind,
-        digest=digest(values["items"], values["intervals"], values["gain_intervals"]),
+        digest=digest(values["items"], values["intervals"], values["gain_intervals"], values.get("gaps", {})),
         path=place,
         items=tuple(ClipMeasures(**item) for item in values["items"]),
         intervals=intervals,
         gain_intervals={name: Interval(**interval) for name, interval in values["gain_intervals"].items()},
+        gaps=values.get("gaps", {}),
     )
 
 
-def _measure(item: EvaluationItem, restored_path: str, codec: "Codec") -> ClipMeasures:
+def _chosen(names: Sequence[str]) -> tuple[Metric, ...]:
+    """The metrics of `names` and those that decide, in the order of tables."""
+    asked = find_metrics(None if "all" in names else [*METRICS, *(names or QUICK)])
+    order = list(ALL_METRICS)
+    return tuple(sorted(set(asked), key=lambda metric: order.index(metric.name)))
+
+
+def _state(metrics: Sequence[Metric]) -> list[list[Any]]:
+    """Metrics that are there now; one whose package comes later is measured then."""
+    return [[metric.name, list(metric.missing)] for metric in metrics]
+
+
+def _measure(
+    item: EvaluationItem, restored_path: str, codec: "Codec", metrics: Sequence[Metric],
+    reasons: dict[str, Counter[str]],
+) -> ClipMeasures:  # fmt: skip
+    """Every row by every metric; why one has no value is counted in `reasons`, once a clip."""
     clean = read_audio(item.clean_path)
-    references = _channels(clean)
-    references_db = [log_power_db(reference) for reference in references]
+    reference = Signal(clean)
     rows = {
-        "degraded": read_audio(item.degraded_path),
-        "restored": read_audio(restored_path),
-        "ceiling": round_trip(codec, clean, gain=item.gain),
+        "degraded": Signal(read_audio(item.degraded_path)),
+        "restored": Signal(read_audio(restored_path)),
+        "ceiling": Signal(round_trip(codec, clean, gain=item.gain)),
     }
-    values = {name: _compare(references, references_db, _channels(waveform)) for name, waveform in rows.items()}
+    values: dict[str, dict[str, float]] = {row: {} for row in rows}
+    why: dict[str, str] = {}
+    for row, signal in rows.items():
+        comparison = Comparison(reference, signal, rows["degraded"])
+        for metric in metrics:
+            if metric.name in METRICS:
+                values[row][metric.name] = metric.measure(comparison)
+                continue
+            value, reason = value_or_reason(metric, comparison)
+            if value is None:
+                why[metric.name] = reason
+            else:
+                values[row][metric.name] = value
+    for name, reason in why.items():
+        reasons.setdefault(name, Counter())[reason] += 1
     return ClipMeasures(item.track_id, item.content_digest, **values)
-
-
-def _channels(waveform: Waveform) -> list[NDArray[np.float64]]:
-    return list(waveform.samples.astype(np.float64))
-
-
-def _compare(
-    references: list[NDArray[np.float64]],
-    references_db: list[NDArray[np.float64]],
-    estimates: list[NDArray[np.float64]],
-) -> dict[str, float]:
-    """Every metric, the mean over channels."""
-    distances = [
-        spectral_distance_db(reference_db, log_power_db(estimate))
-        for reference_db, estimate in zip(references_db, estimates, strict=True)
-    ]
-    ratios = [held(si_sdr_db(*pair)) for pair in zip(references, estimates, strict=True)]
-    return {"lsd_db": sum(distances) / len(distances), "si_sdr_db": sum(ratios) / len(ratios)}
 
 
 def round_trip(codec: "Codec", clean: Waveform, *, gain: float) -> Waveform:
@@ -157,7 +186,7 @@ def _check_codec(codec: "Codec", restored: RestoredSet) -> None:
         )
 
 
-def _write(place: str, inputs: str, items: list[ClipMeasures], seed: int) -> None:
+def _write(place: str, inputs: str, items: list[ClipMeasures], seed: int, reasons: Mapping[str, Counter[str]]) -> None:
     intervals, gain_intervals = summarise(items, seed=seed)
     content: dict[str, Any] = {
         "inputs": inputs,
@@ -166,6 +195,10 @@ def _write(place: str, inputs: str, items: list[ClipMeasures], seed: int) -> Non
             row: {name: interval.as_dict() for name, interval in metrics.items()} for row, metrics in intervals.items()
         },
         "gain_intervals": {name: interval.as_dict() for name, interval in gain_intervals.items()},
+        "gaps": {
+            name: "; ".join(f"{count} of {len(items)} clips: {reason}" for reason, count in found.most_common())
+            for name, found in reasons.items()
+        },
     }
     write_json(place, content)
 

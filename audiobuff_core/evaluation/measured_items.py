@@ -69,7 +69,7 @@ def measure_item(item: Item, metric_names: Sequence[str], codec_name: str) -> Me
     gaps: dict[str, dict[str, str]] = {row: {} for row in rows}
     for row, signal in rows.items():
         for metric in metrics:
-            value, reason = _measured(metric, Comparison(reference, signal, rows[FLOOR]))
+            value, reason = value_or_reason(metric, Comparison(reference, signal, rows[FLOOR]))
             if value is None:
                 gaps[row][metric.name] = reason
             else:
@@ -77,7 +77,8 @@ def measure_item(item: Item, metric_names: Sequence[str], codec_name: str) -> Me
     return MeasuredItem(item, clean.duration_seconds, values, gaps, tuple(problems))
 
 
-def _measured(metric: Metric, comparison: Comparison) -> tuple[float | None, str]:
+def value_or_reason(metric: Metric, comparison: Comparison) -> tuple[float | None, str]:
+    """The figure of `comparison`, or None and why it has none."""
     try:
         return metric.measure(comparison), ""
     except AudioBuffError as error:

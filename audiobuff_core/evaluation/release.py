@@ -15,10 +15,10 @@ from audiobuff_core.files import exists, join, read_json
 from audiobuff_core.seeding import digest
 
 # Raise it when the same measurements would lead to another decision.
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 BOOTSTRAP_SEED = 1337
-# A kind that falls by more than this on average has collapsed, however few its clips.
+# A kind that falls by more than this on average has collapsed, if all of the interval of the fall is below zero.
 COLLAPSE_DB = 3.0
 
 
@@ -86,8 +86,8 @@ def compare_with_champion(root: str) -> Comparison:
     """Clip by clip, the candidate against the champion; the first candidate has none to beat.
 
     Worse means: over all clips the interval of a metric's gain lies below zero, or one kind collapsed, that is fell by
-    more than 3 dB on average. What was rolled back, or was not measured on every kind that the champion was, is not
-    promoted either.
+    more than 3 dB on average while the interval of its paired gain lies below zero: one clip of many that fell far is
+    no collapse. What was rolled back, or was not measured on every kind that the champion was, is not promoted either.
 
     Raises:
         DataMissing: there is no candidate.
@@ -176,10 +176,11 @@ def _faults(overall: Mapping[str, Interval], by_kind: Mapping[str, Mapping[str, 
         if one.excludes_zero and one.mean < 0
     ]
     faults += [
-        f"Kind {kind} collapsed: {metric_name(name)} is worse by {number(-one.mean)} dB."
+        f"Kind {kind} collapsed: {metric_name(name)} is worse by {number(-one.mean)} dB "
+        f"({number(-one.high)} to {number(-one.low)})."
         for kind, of_kind in by_kind.items()
         for name, one in of_kind.items()
-        if one.mean < -COLLAPSE_DB
+        if one.mean < -COLLAPSE_DB and one.high < 0
     ]
     return faults
 

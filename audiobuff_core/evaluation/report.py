@@ -8,6 +8,7 @@ from typing import Any
 from audiobuff_core.evaluation.bootstrap import Interval
 from audiobuff_core.evaluation.held_out import MAIN_KIND, load_held_out
 from audiobuff_core.evaluation.loss_chart import draw_losses
+from audiobuff_core.evaluation.metrics.registry import METRICS as ALL_METRICS
 from audiobuff_core.evaluation.players import make_players
 from audiobuff_core.evaluation.provenance import collect_facts
 from audiobuff_core.evaluation.restorations import load_restored
@@ -66,6 +67,7 @@ def render_report(
     )
     environment.filters["number"] = number
     environment.filters["signed"] = _signed
+    environment.filters["figure"] = lambda value: f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
     environment.filters["unbroken"] = lambda text: text.replace("SI-SDR", "SI\N{NON-BREAKING HYPHEN}SDR")
     environment.filters["way"] = _way
     environment.tests["clear"] = is_clear
@@ -90,6 +92,7 @@ def _figures(root: str, shown: Mapping[str, MetricTable], main_kind: str) -> dic
         "verdict": judge(shown),
         "bars": _bars(shown),
         "metrics": [(name, metric_name(name)) for name in METRICS],
+        "titles": {name: metric.title for name, metric in ALL_METRICS.items()},
         "outcome_words": OUTCOME_WORDS,
         "material_db": MATERIAL_DB,
         "ticks": tick_positions(),

@@ -39,7 +39,8 @@ class Verdict:
 
 def outcome_of(table: MetricTable) -> Outcome:
     """Better or worse where a gain is clear; mixed where one metric clearly rose and another fell."""
-    better = any(is_clear(gain) and gain.mean > 0 for gain in table.gain_intervals.values())
+    gains = [table.gain_intervals[name] for name in METRICS]
+    better = any(is_clear(gain) and gain.mean > 0 for gain in gains)
     worse = bool(table.lost)
     if better and worse:
         return "mixed"
@@ -53,7 +54,7 @@ def judge(tables: Mapping[str, MetricTable]) -> Verdict:
     main_kind = MAIN_KIND if MAIN_KIND in tables else next(iter(tables))
     main = tables[main_kind]
     outcome = outcome_of(main)
-    full = all(is_clear(gain) and gain.mean > 0 for gain in main.gain_intervals.values())
+    full = all(is_clear(gain) and gain.mean > 0 for gain in (main.gain_intervals[name] for name in METRICS))
     share = "both measures" if full else "one measure of two"
     clips = f"{len(main.items)} clip{'s' if len(main.items) != 1 else ''} never heard in training"
     headline = {
@@ -102,6 +103,12 @@ def _harm(tables: Mapping[str, MetricTable], main_kind: str, outcomes: Mapping[s
                 f"By {metric_name(metric)}, {len(losers)} of the {len(tables[main_kind].items)} "
                 f"{kind_name(main_kind)} clips lost, {worst.track_id} the most ({number(-worst.gains[metric])} dB)."
             )
+    for other in tables[main_kind].harmed:
+        gain = tables[main_kind].gain_intervals[other.name]
+        sentences.append(
+            f"{other.title} got worse on {kind_name(main_kind)} clips, by {-gain.mean:.3g} {other.unit}".rstrip()
+            + f" ({-gain.high:.3g} to {-gain.low:.3g})."
+        )
     return sentences
 
 

@@ -29,6 +29,11 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in (*_QUALITY, *_SP
 # Enough to rank restorations of any sound; the first that is there is what items are ranked by.
 MAIN = ("zimtohrli", "visqol_mos", "lsd_db", "si_sdr_db")
 
+# They cost next to nothing and need no package beyond AudioBuff's own: quality, level and harm.
+QUICK = (
+    "lsd_db", "si_sdr_db", "lufs_delta", "true_peak_over_db", "silence_added_db", "band_added_db", "floor_added_db",
+)  # fmt: skip
+
 
 def find_metrics(names: Sequence[str] | None = None) -> tuple[Metric, ...]:
     """The metrics called `names`, or all of them, installed or not.

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,12 +7,14 @@ import pytest
 from audiobuff_core.audio.read import read_audio
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.codecs.builtin import MdctCodec
-from audiobuff_core.errors import CheckpointNotFound, DataMissing, StoreMismatch
+from audiobuff_core.errors import CheckpointNotFound, DataMissing, MetricUnavailable, StoreMismatch
 from audiobuff_core.evaluation.held_out import damage_held_out
 from audiobuff_core.evaluation.measure import load_metrics, measure_set, round_trip
 from audiobuff_core.evaluation.metrics.lsd import lsd_db
+from audiobuff_core.evaluation.metrics.registry import METRICS as METRICS_BY_NAME
+from audiobuff_core.evaluation.metrics.registry import QUICK
 from audiobuff_core.evaluation.restorations import restore_set
-from audiobuff_core.evaluation.table import ClipMeasures, MetricTable, summarise
+from audiobuff_core.evaluation.table import METRICS, ClipMeasures, MetricTable, summarise
 from audiobuff_core.files import join, write_json
 
 CODEC = MdctCodec()
@@ -57,8 +60,26 @@ def test_a_restorer_that_does_nothing_gains_nothing(root, shard):
 def test_clean_clips_have_no_gap_to_close(root, shard):
     prepared(root, shard, lambda waveform: waveform, kind="clean")
     table = measure_set(root, "abcd", "clean", codec=CODEC)
-    assert table.degraded == {"lsd_db": 0.0, "si_sdr_db": 30.0}
-    assert table.closed_shares == {"lsd_db": None, "si_sdr_db": None}
+    assert {name: table.degraded[name] for name in METRICS} == {"lsd_db": 0.0, "si_sdr_db": 30.0}
+    assert set(table.closed_shares.values()) == {None}
+
+
+def test_level_and_harm_are_measured_too_and_gaps_are_named(root, shard, restore, monkeypatch):
+    prepared(root, shard, lambda waveform: waveform.scaled(2.0))
+    table = measure_set(root, "abcd", "noise", codec=CODEC)
+    assert set(table.gain_intervals) | set(table.gaps) == set(QUICK)
+    assert table.gaps["silence_added_db"] == "3 of 3 clips: the clean recording is nowhere silent"
+    assert table.restored["lufs_delta"] - table.degraded["lufs_delta"] == pytest.approx(20 * math.log10(2), abs=0.01)
+    assert "lufs_delta" not in table.lost
+    assert table.others[0].name == "lufs_delta"
+    lacking = replace(METRICS_BY_NAME["pesq_mos"], packages=("no_such_package",))
+    monkeypatch.setitem(METRICS_BY_NAME, "pesq_mos", lacking)
+    chosen = measure_set(root, "abcd", "noise", codec=CODEC, metrics=["pesq_mos", "mr_stft"])
+    assert set(chosen.gain_intervals) == {*METRICS, "mr_stft"}
+    assert "PESQ needs no_such_package" in chosen.gaps["pesq_mos"]
+    assert load_metrics(root, "abcd", "noise").gaps == chosen.gaps
+    with pytest.raises(MetricUnavailable, match="No metric is called loudness"):
+        measure_set(root, "abcd", "noise", codec=CODEC, metrics=["loudness"])
 
 
 def test_an_unchanged_set_is_not_measured_again(root, shard, restore, monkeypatch):

@@ -7,8 +7,10 @@ from evaluated_clips import better, evaluate
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.errors import CheckpointNotFound, DataMissing, InvalidCheckpoint
+from audiobuff_core.evaluation.bootstrap import mean_interval
 from audiobuff_core.evaluation.held_out import damage_held_out
 from audiobuff_core.evaluation.release import (
+    _faults,
     compare_with_champion,
     load_candidate,
     load_champion,
@@ -87,6 +89,17 @@ def test_one_kind_that_collapses_keeps_a_better_candidate_out(evaluated, shard):
     comparison = compare_with_champion(evaluated)
     assert not comparison.not_worse
     assert "Kind clean collapsed" in comparison.reason
+
+
+def test_a_kind_collapses_by_its_interval_and_not_by_one_clip():
+    def faults_of(gains):
+        of_kind = {"lsd_db": mean_interval(gains, seed=1), "si_sdr_db": mean_interval([0.0] * len(gains), seed=1)}
+        return _faults({}, {"noise": of_kind})
+
+    (fault,) = faults_of([-4.0, -3.5, -5.0, -4.5])
+    assert "Kind noise collapsed: LSD is worse by 4.25 dB (3." in fault
+    assert faults_of([-40.0, 0.5, 0.4, 0.6, 0.5, 0.5]) == []  # -6 dB on average, by one clip
+    assert faults_of([-2.0, -2.1, -2.2]) == []  # surely worse, but no collapse
 
 
 def test_measurements_of_other_clips_are_not_compared(evaluated, shard):

@@ -56,6 +56,19 @@ def test_a_sure_change_of_nothing_much_is_no_success():
     assert verdict.harm == ()
 
 
+def test_harm_by_a_measure_that_does_not_decide_is_named():
+    def clip(index):
+        row = {"lsd_db": 12.0, "si_sdr_db": 5.0, "lufs_delta": 0.0}
+        restored = {"lsd_db": 9.0 + 0.01 * index, "si_sdr_db": 7.0, "lufs_delta": 2.0 + 0.1 * index}
+        return ClipMeasures(f"clip{index}", f"{index}", row, restored, row)
+
+    items = tuple(clip(index) for index in range(8))
+    found = MetricTable("aaaa", "seed", "digest", "path", items, *summarise(items, seed=1))
+    assert outcome_of(found) == "better"
+    (sentence,) = judge({"seed": found}).harm
+    assert sentence.startswith("Loudness error got worse on original-recipe clips, by 2.35 LU (2.")
+
+
 def test_harm_is_named_with_its_size():
     verdict = judge({"seed": table("seed", (3, 2)), "hum": table("hum", (-1.5, 2)), "mp3": table("mp3", (1, 1))})
     assert verdict.harm == ("1 of 2 other kinds came out worse by at least one measure: hum (LSD by 1.50 dB).",)
