@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from audiobuff_assets.degradation import DamageConfig
-from audiobuff_assets.evaluation import HeldOutConfig, RestorationConfig
+from audiobuff_assets.evaluation import HeldOutConfig, MetricsConfig, RestorationConfig
 from audiobuff_assets.ingest import IngestConfig
 from audiobuff_assets.restoration import RestoreConfig
 from audiobuff_assets.results import key
@@ -72,6 +72,7 @@ class DemoOptions:
                 clip_seconds=DEMO.clip_seconds, max_clips=DEMO.max_clips, seed=self.seed
             ),
             "evaluation/restorations": RestorationConfig(),
+            "evaluation/metrics": MetricsConfig(),
             "restoration/restored": RestoreConfig(),
         }
         return {key(name): config for name, config in configs.items()}
