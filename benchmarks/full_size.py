@@ -20,10 +20,8 @@ from typing import Any
 
 from audiobuff_core.files import write_json
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-from random_weights import save_published
-
-CORPUS = Path(__file__).parents[1] / "audiobuff_assets/corpus"
+ROOT = Path(__file__).parents[1]
+CORPUS = ROOT / "audiobuff_assets/corpus"
 CLIPS = (CORPUS / "loop_tabla.flac", CORPUS / "loop_safari.flac")
 SEGMENT_FRAMES = 256
 
@@ -60,7 +58,8 @@ def main() -> None:
         place = Path(folder)
         weights = arguments.weights or place / "weights"
         if arguments.weights is None:
-            save_published(weights)
+            # In a process of its own: what this one ever had counts in what its children had at most.
+            subprocess.run([sys.executable, str(ROOT / "scripts/random_weights.py"), str(weights)], check=True)
         clips = place / "clips"
         clips.mkdir()
         for clip in arguments.clips:

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-import torch
 from torch import Tensor, nn
 
 FRAMES_A_CHUNK = 256  # three seconds of DAC at 44.1 kHz: large enough to keep the cores busy, small enough for 1 GB
@@ -62,13 +61,15 @@ def encode_chunked(
 ) -> Tensor:
     """`encode(samples)` in pieces: [rows, 1, frames * hop_length] to [rows, dim, frames]."""
     num_frames = samples.shape[-1] // hop_length
-    pieces = []
+    whole = samples.new_empty(0)
     for first in range(0, num_frames, chunk_frames):
         last = min(num_frames, first + chunk_frames)
         begin, end = max(0, first - context_frames), min(num_frames, last + context_frames)
         encoded = encode(samples[..., begin * hop_length : end * hop_length])
-        pieces.append(encoded[..., first - begin : last - begin])
-    return torch.cat(pieces, dim=-1)
+        if first == 0:  # kept piece by piece, they would lie between the network's blocks and break up the memory
+            whole = encoded.new_empty(*encoded.shape[:-1], num_frames)
+        whole[..., first:last] = encoded[..., first - begin : last - begin]
+    return whole
 
 
 def decode_chunked(
@@ -81,10 +82,13 @@ def decode_chunked(
 ) -> Tensor:
     """`decode(frames)` in pieces: [rows, dim, frames] to [rows, 1, samples], as short at its end as one pass."""
     num_frames = frames.shape[-1]
-    pieces = []
+    whole, length = frames.new_empty(0), 0
     for first in range(0, num_frames, chunk_frames):
         last = min(num_frames, first + chunk_frames)
         begin, end = max(0, first - context_frames), min(num_frames, last + context_frames)
-        decoded = decode(frames[..., begin:end])
-        pieces.append(decoded[..., (first - begin) * hop_length : (last - begin) * hop_length])
-    return torch.cat(pieces, dim=-1)
+        decoded = decode(frames[..., begin:end])[..., (first - begin) * hop_length : (last - begin) * hop_length]
+        if first == 0:
+            whole = decoded.new_empty(*decoded.shape[:-1], num_frames * hop_length)
+        whole[..., length : length + decoded.shape[-1]] = decoded
+        length += decoded.shape[-1]
+    return whole[..., :length]

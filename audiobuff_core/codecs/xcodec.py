@@ -24,7 +24,7 @@ from audiobuff_core.codecs.snake import replace_snakes
 from audiobuff_core.codecs.weights import find_weights
 from audiobuff_core.errors import EncoderUnavailable, InvalidAudio, InvalidCheckpoint
 
-WINDOW_SECONDS: Final = 10
+WINDOW_SECONDS: Final = 20
 OVERLAP_SECONDS: Final = 2
 
 
@@ -58,7 +58,7 @@ class XCodecNetwork(Protocol):
 class XCodec:
     """Quantised features of X-Codec, [1, frames, 1024] at 50 Hz; frame `i` belongs to the middle of its hop.
 
-    The channels are mixed to mono. Recordings longer than 10 s are heard in windows that overlap by 2 s, as the
+    The channels are mixed to mono. Recordings longer than 20 s are heard in windows that overlap by 2 s, as the
     network hears a stretch as a whole.
     """
 
@@ -156,7 +156,7 @@ class TransformersXCodec:
         replace_snakes(model)
         self._device = torch.device(device)
         self._model = model.eval().requires_grad_(False).to(self._device)
-        self.identity = EncoderIdentity("xcodec", "1", weights_hash)
+        self.identity = EncoderIdentity("xcodec", "2", weights_hash)
         self.sample_rate, self.hop_length = int(model.config.sample_rate), int(model.config.hop_length)
         self.feature_dim, self.codebook_size = int(model.config.codebook_dim), int(model.config.codebook_size)
         self._entries = torch.stack([stage.codebook.embed for stage in self._model.quantizer.quantizers])
