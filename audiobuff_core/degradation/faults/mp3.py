@@ -47,10 +47,11 @@ def _generation(samples: Samples, sample_rate: int, bit_rate: int) -> Samples:
     incoming = resample(Waveform(samples.astype(np.float32), sample_rate), codec_rate)
     if not np.any(incoming.samples):
         return np.zeros_like(samples, dtype=np.float64)
-    gain = float(FULL_SCALE / np.abs(incoming.samples).max())
-    with soundfile.SoundFile(io.BytesIO(_encode(incoming.samples * gain, codec_rate, stream_rate))) as file:
+    wide = incoming.samples.astype(np.float64)  # the gain of the faintest has no 32-bit number
+    gain = FULL_SCALE / float(np.abs(wide).max())
+    with soundfile.SoundFile(io.BytesIO(_encode(wide * gain, codec_rate, stream_rate))) as file:
         decoded = np.ascontiguousarray(file.read(dtype="float32", always_2d=True).T)
-    decoded = aligned(incoming.samples, decoded, most_samples=MOST_DELAY_SAMPLES)
+    decoded = aligned(wide, decoded, most_samples=MOST_DELAY_SAMPLES)
     decoded = _of_length(decoded, incoming.num_samples) / gain
     outgoing = resample(Waveform(decoded.astype(np.float32), codec_rate), sample_rate)
     return _of_length(outgoing.samples, samples.shape[1])
