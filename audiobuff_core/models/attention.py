@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audiobuff_core.models.block_attention import attend_in_blocks
 from audiobuff_core.models.derivatives import normalise_and_rotate
 
 
@@ -50,11 +51,14 @@ class Attention(nn.Module):
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, context_valid: Tensor) -> Tensor:
-    """Fused attention in the projections' precision, on the CPU in float32."""
+    """Attention in the projections' precision; its matrix of weights is never in memory as a whole."""
+    if value.device.type == "cpu" and value.dtype == torch.bfloat16 and not torch.compiler.is_compiling():
+        with torch.autocast("cpu", enabled=False):
+            return attend_in_blocks(query, key, value, context_valid)
     # One row for all queries: expanded to [batch, 1, frames, context] the kernels would keep it in full as floats.
     mask = context_valid[:, None, None, :]
     if value.device.type != "cpu":
-        return functional.scaled_dot_product_attention(query.to(value.dtype), key.to(value.dtype), value, mask)
-    # The CPU's fused kernel takes two to three times as long forward and backward in bfloat16 as in float32.
+        return functional.scaled_dot_product_attention(query, key, value, mask)
+    # The CPU's fused kernel takes two to three times as long forward and backward in low precision as in float32.
     with torch.autocast("cpu", enabled=False):
-        return functional.scaled_dot_product_attention(query, key, value.float(), mask)
+        return functional.scaled_dot_product_attention(query.float(), key.float(), value.float(), mask)

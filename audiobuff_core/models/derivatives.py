@@ -24,7 +24,7 @@ def normalise_and_rotate(
     scale: Float[Tensor, "head_dim"],
     angles: Float[Tensor, "batch frames half"],
 ) -> Float[Tensor, "batch heads frames head_dim"]:
-    """`heads` over their root mean square, times `scale`, turned by `angles` (`rotary.turn`); in float32."""
+    """`heads` over their root mean square, times `scale`, turned by `angles` (`rotary.turn`), as exact as float32."""
     turned: Tensor = _NormaliseAndRotate.apply(heads, scale, angles.cos()[:, None], angles.sin()[:, None])
     return turned
 
@@ -35,7 +35,7 @@ class _NormaliseAndRotate(torch.autograd.Function):
         values = heads.float()
         inverse = (values.square().mean(dim=-1, keepdim=True) + EPSILON).rsqrt()
         ctx.save_for_backward(heads, inverse, scale, cos, sin)
-        return turn(values * inverse * scale, cos, sin)
+        return turn(values * inverse * scale, cos, sin).to(heads.dtype)
 
     @staticmethod
     @once_differentiable

@@ -58,8 +58,10 @@ class OffsetModulation(nn.Module):
 def modulate(
     normalised: Float[Tensor, "batch frames d_model"], modulation: ModulationOut
 ) -> Float[Tensor, "batch frames d_model"]:
-    """`normalised (1 + scale) + shift`."""
-    return normalised * (1 + modulation.scale) + modulation.shift
+    """`normalised (1 + scale) + shift`, in the precision in which the matrix products that follow take it."""
+    modulated = normalised * (1 + modulation.scale) + modulation.shift
+    device = modulated.device.type
+    return modulated.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else modulated
 
 
 class StepEmbedding(nn.Module):

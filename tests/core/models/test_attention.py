@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional
 
+from audiobuff_core.models import block_attention
 from audiobuff_core.models.attention import Attention
+from audiobuff_core.models.block_attention import attend_in_blocks
 from audiobuff_core.models.fusion import Fusion
 from audiobuff_core.models.rotary import rotary_angles
 
@@ -37,21 +40,58 @@ def _with_matrix(target: torch.Tensor) -> torch.Tensor:
     return (target @ target.transpose(-1, -2)).softmax(-1) @ target
 
 
+def _of_heads(
+    frames: int, context: int, valid: torch.Tensor | None = None
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """What blocks in bfloat16 give and the gradients, and what PyTorch's attention gives in float64."""
+    shapes = [(2, 3, count, 8) for count in (frames, context, context)]
+    inputs = [torch.randn(shape).to(torch.bfloat16) for shape in shapes]
+    valid = torch.ones(2, context, dtype=torch.bool) if valid is None else valid
+    direction = torch.randn(shapes[0])
+
+    def results(dtype: torch.dtype, attend: Callable[..., torch.Tensor], mask: torch.Tensor) -> list[torch.Tensor]:
+        leaves = [each.to(dtype).requires_grad_() for each in inputs]
+        found = attend(*leaves, mask)
+        (found * direction.to(dtype)).sum().backward()
+        return [found.detach().double(), *(leaf.grad.double() for leaf in leaves if leaf.grad is not None)]
+
+    exact = results(torch.float64, functional.scaled_dot_product_attention, valid[:, None, None, :])
+    return results(torch.bfloat16, attend_in_blocks, valid), exact
+
+
+@pytest.mark.parametrize(("frames", "context"), [(20, 5), (20, 33), (1, 1), (33, 9)])
+@pytest.mark.parametrize("is_padded", [False, True])
+def test_attention_in_blocks_is_attention(
+    frames: int, context: int, is_padded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several groups of heads and blocks of queries, kept and computed again; padding counts for nothing."""
+    monkeypatch.setattr(block_attention, "BLOCK_QUERIES", 8)
+    monkeypatch.setattr(block_attention, "BLOCK_WEIGHTS", 100)
+    valid = torch.arange(context)[None] < torch.tensor([[context], [max(1, context - 3)]]) if is_padded else None
+    ours, exact = _of_heads(frames, context, valid)
+    assert len(ours) == len(exact) == 4
+    for one, other in zip(ours, exact, strict=True):
+        assert float((one - other).norm()) < 0.02 * float(other.norm()) + 1e-6
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the kernel's own account of memory")
-def test_no_attention_matrix_is_in_memory() -> None:
+@pytest.mark.parametrize("is_low", [False, True])
+def test_no_attention_matrix_is_in_memory(is_low: bool) -> None:
     """A few arrays as large as the stream, so memory grows linearly; where there is a matrix it is seen."""
     attention, width = Attention(16, 1), 16
 
     def attend(target: torch.Tensor) -> torch.Tensor:
         num_frames = target.shape[1]
         angles = rotary_angles(torch.arange(num_frames, dtype=torch.float64)[None] / TARGET_HZ, width)
-        return attention(target, angles, target, angles, torch.arange(num_frames)[None] < num_frames - 5)
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_low):
+            return attention(target, angles, target, angles, torch.arange(num_frames)[None] < num_frames - 5)
 
     attend(torch.randn(1, 64, width, requires_grad=True)).sum().backward()  # what is allocated once
+    block_bytes = 10 * 2 * block_attention.BLOCK_WEIGHTS if is_low else 0  # however long the stream
     for num_frames in (4096, 8192):
         stream_bytes, matrix_bytes = 4 * num_frames * width, 4 * num_frames**2
-        assert 40 * stream_bytes < 0.2 * matrix_bytes
-        assert _peak_bytes(attend, num_frames, width) < 40 * stream_bytes
+        assert 40 * stream_bytes + block_bytes < 0.5 * matrix_bytes
+        assert _peak_bytes(attend, num_frames, width) < 40 * stream_bytes + block_bytes
     assert _peak_bytes(_with_matrix, 4096, width) > 4 * 4096**2
 
 

@@ -17,7 +17,7 @@ def rotated_by_autograd(heads: Tensor, scale: Tensor, angles: Tensor) -> Tensor:
     """The same, step by step."""
     first, second = functional.rms_norm(heads.float(), heads.shape[-1:], scale).chunk(2, dim=-1)
     cos, sin = angles.cos()[:, None], angles.sin()[:, None]
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1).to(heads.dtype)
 
 
 def convolved_by_autograd(frames: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:

@@ -44,6 +44,23 @@ def test_an_untrained_network_changes_nothing() -> None:
     assert not RestorationModel(CONFIG).velocity(**_inputs()).any()
 
 
+def test_bf16_learns_what_fp32_learns() -> None:
+    """The gradient of all weights, padding and a dropped stream among the inputs, in nearly the same direction."""
+    inputs = _inputs()
+    inputs["valid"] = torch.arange(20)[None] < torch.tensor([[20], [13]])
+    inputs["semantic"] = _stream(2, 3, 7, 6.25, dropped=True)
+    gradients = []
+    for is_low in (False, True):
+        model = _awake()
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_low):
+            velocity = model.velocity(**inputs)
+        assert velocity.dtype == torch.float32
+        (velocity - 1).square().mean().backward()
+        gradients.append(torch.cat([one.grad.flatten() for one in model.parameters() if one.grad is not None]))
+    full, low = gradients
+    assert float((low - full).norm()) < 0.05 * float(full.norm())
+
+
 def test_blocks_are_the_identity_at_the_start() -> None:
     torch.manual_seed(0)
     block = RestorationModel(CONFIG).vfn.blocks[0]
