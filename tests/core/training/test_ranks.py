@@ -104,6 +104,20 @@ def test_kill_9_at_random_steps_changes_no_bit(snapshot: Snapshot, tmp_path: Pat
     assert _files(part) == _files(whole)
 
 
+def test_ranks_whose_torchrun_was_killed_save_and_end(snapshot: Snapshot, tmp_path: Path) -> None:
+    process = _launch(snapshot.path, tmp_path, 2, *LONG)
+    assert _wait_for_new_checkpoint(process, tmp_path)
+    ranks = psutil.Process(process.pid).children()
+    assert len(ranks) == 2
+    process.kill()
+    process.wait(60)
+    _, alive = psutil.wait_procs(ranks, timeout=60)
+    assert alive == []
+    process.communicate()
+    assert not (tmp_path / "done.json").exists()
+    assert (tmp_path / "checkpoint_resume.pt").exists()
+
+
 def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
