@@ -24,7 +24,7 @@ INAUDIBLE_DB = -96.0
 FRAME_SECONDS = 0.05
 BAND_FRAMES = 5
 DOUBT_SECONDS = 1.0
-LEAST_RATIO_DB = 6.0
+LEAST_RATIO_DB = 9.0
 
 
 def leave_intact(wet: Samples, damaged: Samples, sample_rate: int) -> None:
@@ -86,7 +86,7 @@ def without_doubtful(
 
     On unfamiliar sounds - fire, wind and engines that were meant to be heard - a network takes away what it should
     not, but says that it may be far off. In every band, over about `num_frames` around, a correction is made in full
-    where its energy is 12 dB above that of the expected error, and not at all where it is less than 6 dB above it.
+    where its energy is 15 dB above that of the expected error, and not at all where it is less than 9 dB above it.
     """
     kept = correction.clone()
     for band in bands:
