@@ -20,7 +20,10 @@ def apply(samples: Samples, sample_rate: int, parameters: Parameters, _generator
     over_db = np.maximum(0.0, levels_db - float(parameters["threshold_db"]))
     wanted_db = over_db * (1.0 - 1.0 / float(parameters["ratio"]))
     taken_db = followed(wanted_db, float(parameters["attack_ms"]), float(parameters["release_ms"]), start=0.0)
-    compressed = samples * gain_curve(-taken_db, samples.shape[1], sample_rate)
+    gains = np.atleast_2d(gain_curve(-taken_db, samples.shape[1], sample_rate))
+    # One channel goes into the memory of its gains: fresh memory costs as much as the product.
+    fits = gains.shape == samples.shape and gains.dtype == samples.dtype
+    compressed = np.multiply(samples, gains, out=gains if fits else None)
     if parameters["makeup"] == "none":
         return compressed
     power = float(np.mean(np.square(compressed)))

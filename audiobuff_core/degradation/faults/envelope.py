@@ -39,14 +39,15 @@ def followed(levels: Samples, rise_ms: float, fall_ms: float, *, start: float) -
 
 def _following(levels: Iterable[float], rise: float, fall: float, now: float) -> Iterator[float]:
     for level in levels:
-        now += (rise if level > now else fall) * (level - now)
+        step = level - now
+        now += rise * step if step > 0.0 else fall * step
         yield now
 
 
 def gain_curve(gains_db: Samples, num_samples: int, sample_rate: int) -> Samples:
     """Gains in dB [steps], each at the middle of its step and straight lines between, as linear gains [samples]."""
     width = step_samples(sample_rate)
-    gains = (10.0 ** (gains_db / 20.0)).astype(np.float32)
+    gains = np.exp(gains_db * (np.log(10.0) / 20.0)).astype(np.float32)  # in a third of the time of a power of ten
     lead = -(-width // 2)  # the first sample at or after the middle of the first step
     ways = ((np.arange(lead, lead + width) - 0.5 * width) / width).astype(np.float32)
     curve = np.empty(lead + len(gains) * width, np.float32)
