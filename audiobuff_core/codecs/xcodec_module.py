@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from audiobuff_core.codecs.protocols import EncoderIdentity
-from audiobuff_core.codecs.xcodec import XCodec
+from audiobuff_core.codecs.xcodec import WINDOW_SECONDS, XCodec
 from audiobuff_core.errors import EncoderUnavailable, InvalidCheckpoint
 
 MODULE: Final = "xcodec"
@@ -46,6 +46,8 @@ class ModuleXCodec:
                 "audiobuff_core/codecs/xcodec_module.py"
             )
         self._model = model.eval() if hasattr(model, "eval") else model
+        # Other windows give other codes, whatever the version of the module.
+        revision = f"{revision}-{WINDOW_SECONDS}s"
         self.identity = EncoderIdentity("xcodec-module", revision, _weights_hash(model.state_dict()))
         self.sample_rate, self.hop_length = int(model.sample_rate), int(model.hop_length)
         self.codebook_size = int(model.codebook_size)
