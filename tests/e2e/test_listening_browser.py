@@ -120,7 +120,8 @@ def test_sounds_change_in_step_and_stop(page):
     press(page, "1")
     page.wait_for_function("offset() > 0.1")
     before, after = page.evaluate("(() => { const before = offset(); hear('2'); return [before, offset()]; })()")
-    assert abs(after - before) < 0.01
+    # The browser's clock of sound moves in buffers of 512 samples, 12 ms; from the start would be a tenth of a second.
+    assert abs(after - before) < 0.05
     press(page, "Space")
     assert page.evaluate("playing") is None
     press(page, "ArrowDown")
