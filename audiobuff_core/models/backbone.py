@@ -177,7 +177,7 @@ class Backbone(nn.Module):
         angles = rotary_angles(times, self.head_dim)
         inputs = [x_t, damaged, log_magnitude(damaged)] if self.config.magnitude_input else [x_t, damaged]
         shown = torch.cat(inputs, dim=-1) * valid[..., None]
-        stream = self.proj_in(shown.transpose(1, 2)).transpose(1, 2)
+        stream = self.proj_in(shown.transpose(1, 2)).transpose(1, 2).contiguous()
         step = self.modulation(embedding)
         for block in self.blocks:
             stream = self._through(block, stream, step, angles, valid, structure, semantic)

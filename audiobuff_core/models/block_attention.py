@@ -45,7 +45,9 @@ class _Attend(torch.autograd.Function):
         query, key, value, row = ctx.saved_tensors
         scale = query.shape[-1] ** -0.5
         of_query = torch.empty_like(query)
-        of_key, of_value = torch.zeros_like(key, dtype=torch.float32), torch.zeros_like(value, dtype=torch.float32)
+        one_block = query.shape[1] <= _rows(query, key)  # nothing is summed up over blocks of queries
+        sums = key.dtype if one_block else torch.float32
+        of_key, of_value = torch.zeros_like(key, dtype=sums), torch.zeros_like(value, dtype=sums)
         for heads, frames in _blocks(query, key):
             part = gradient[heads, frames]
             weights = _weights(query, key, row, heads, frames)
@@ -60,11 +62,16 @@ class _Attend(torch.autograd.Function):
 def _blocks(query: Tensor, key: Tensor) -> Iterator[tuple[slice, slice]]:
     """Heads and queries of every block."""
     num_heads, num_frames, _ = query.shape
-    rows = max(1, min(BLOCK_QUERIES, num_frames, BLOCK_WEIGHTS // key.shape[1]))
+    rows = _rows(query, key)
     together = max(1, BLOCK_WEIGHTS // (rows * key.shape[1]))
     for head in range(0, num_heads, together):
         for frame in range(0, num_frames, rows):
             yield slice(head, head + together), slice(frame, frame + rows)
+
+
+def _rows(query: Tensor, key: Tensor) -> int:
+    """Queries of a block."""
+    return max(1, min(BLOCK_QUERIES, query.shape[1], BLOCK_WEIGHTS // key.shape[1]))
 
 
 def _weights(query: Tensor, key: Tensor, row: Tensor, heads: slice, frames: slice) -> Tensor:
