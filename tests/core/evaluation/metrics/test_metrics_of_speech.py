@@ -57,15 +57,22 @@ def test_dnsmos_is_that_of_its_authors_and_falls_with_noise(clean, worse):
     told = dnsmos_opinions(Waveform(clean.astype(np.float32)[None], RATE))
     published = dnsmos.run(clean.astype(np.float32), RATE)
     assert told == {name: pytest.approx(float(published[name]), abs=1e-4) for name in told}
-    noisy = [measured("dnsmos_bak", clean, estimate, RATE) for estimate in (clean, worse[1])]
-    assert falls("dnsmos_bak", noisy)
+    for name in ("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak"):
+        assert falls(name, [measured(name, clean, estimate, RATE) for estimate in (clean, worse[1])])
 
 
-def test_plcmos_is_the_same_each_time_and_falls_with_lost_packets(clean):
+def test_plcmos_is_that_of_its_authors_each_time_and_falls_with_lost_packets(clean):
+    from speechmos import plcmos
+
     spoken = Waveform(clean.astype(np.float32)[None], RATE)
-    state = np.random.get_state()[1].copy()
-    assert plcmos_opinion(spoken) == plcmos_opinion(spoken)
-    assert (np.random.get_state()[1] == state).all()
+    state = np.random.get_state()
+    told = plcmos_opinion(spoken)
+    assert (np.random.get_state()[1] == state[1]).all()
+    assert plcmos_opinion(spoken) == told
+    np.random.seed(0)  # its raters are drawn
+    published = plcmos.run(spoken.samples[0], RATE)["plcmos"]
+    np.random.set_state(state)
+    assert told == pytest.approx(published, abs=1e-4)
     lossy = clean.copy()
     for first in range(0, len(clean), 1600):
         lossy[first : first + 640] = 0
