@@ -15,7 +15,8 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         help="restore a folder by other people's tools, to compare with",
         description="Restore every recording of a folder by each peer into OUT/<peer>, for `audiobuff evaluate "
         "--restored`, and write versions, licences and speeds to OUT/baselines.json. The operator reads what is wrong "
-        "from the .json that `audiobuff degrade` left beside each recording. Needs pip install 'audiobuff[baselines]'.",
+        "from the .json that `audiobuff degrade` left beside each recording. Needs the extra `baselines` "
+        "(uv sync --extra baselines).",
         epilog="examples:\n"
         "  audiobuff baselines damaged --out peers --clean music   every peer; then audiobuff evaluate --restored ...\n"
         "  audiobuff baselines damaged --out peers --only operator,grooveclean\n"

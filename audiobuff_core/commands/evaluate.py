@@ -111,8 +111,7 @@ def write_evaluation(evaluation: "Evaluation", folder: Path) -> int:
         write_bytes(folder / name, content.encode())
     write_json(folder / "evaluation.json", evaluation.as_dict())
     for problem in evaluation.problems:
-        verb = "left out" if problem.left_out else "note"
-        print(f"{verb}: {problem.item} ({problem.row}): {problem.what}: {problem.reason}", file=sys.stderr)
+        print(problem, file=sys.stderr)
     for reason in evaluation.missing.values():
         print(f"no figure: {reason}", file=sys.stderr)
     print(in_words(evaluation))
@@ -139,8 +138,11 @@ def in_words(evaluation: "Evaluation") -> str:
     table = "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
-    num_left_out = len(evaluation.items) - len(evaluation.kinds[ALL_KINDS])
-    left_out = f", {num_left_out} left out" if num_left_out else ""
+    counts = {
+        "left out": len(evaluation.items) - len(evaluation.kinds[ALL_KINDS]),
+        "unpaired": sum(problem.what == "unpaired" and problem.left_out for problem in evaluation.problems),
+    }
+    left_out = "".join(f", {count} {what}" for what, count in counts.items() if count)
     return f"{table}\n{len(evaluation.kinds[ALL_KINDS])} items measured{left_out}; in brackets the gain over degraded"
 
 

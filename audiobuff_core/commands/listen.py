@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,10 @@ def _items(arguments: argparse.Namespace) -> "list[Item]":
                 "audiobuff listen: expected --clean DIR, --degraded DIR and --restored NAME=DIR together"
             )
         systems = [System(name, Path(place)) for name, _, place in named]
-        return pair_files(arguments.clean, arguments.degraded, systems)[0]
+        items, problems = pair_files(arguments.clean, arguments.degraded, systems)
+        for problem in problems:
+            print(problem, file=sys.stderr)
+        return items
     place = arguments.folder / "evaluation.json"
     try:
         found = [one for one in read_json(place)["items"] if not one["left_out"]]

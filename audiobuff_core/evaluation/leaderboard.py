@@ -173,7 +173,10 @@ def _code() -> str:
 
     folder = files("audiobuff_core.evaluation") / "templates"
     return digest(
-        [(folder / name).read_text(encoding="utf-8") for name in ("report.html", "style.html", "player.html")]
+        [
+            (folder / name).read_text(encoding="utf-8")
+            for name in ("report.html", "versions.html", "style.html", "player.html")
+        ]
     )
 
 

@@ -1,6 +1,6 @@
 """The report of an evaluation: one HTML file that needs no server, no network and no other file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from audiobuff_core.evaluation.bootstrap import Interval
 from audiobuff_core.evaluation.evaluation import Evaluation
 from audiobuff_core.evaluation.measured_items import MeasuredItem
 from audiobuff_core.evaluation.metrics.protocol import Metric
+from audiobuff_core.evaluation.page_templates import page_templates
 from audiobuff_core.evaluation.pairs import CEILING, FLOOR
 from audiobuff_core.evaluation.players import Version, encode_versions
 from audiobuff_core.evaluation.scores import ALL_KINDS, Score, gap_reasons
@@ -43,17 +44,9 @@ def render_page(evaluation: Evaluation) -> str:
     Raises:
         AudioBuffError: a file that was measured is gone.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from audiobuff_core.evaluation.figures import tick_positions
 
-    environment = Environment(
-        loader=PackageLoader("audiobuff_core.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates()
     environment.filters.update(figure=figure, signed=_signed, percent=_percent, clearly=_clearly)
     scores = evaluation.scores[ALL_KINDS]
     counted = evaluation.kinds[ALL_KINDS]
@@ -71,7 +64,7 @@ def render_page(evaluation: Evaluation) -> str:
         ticks=tick_positions(),
         floor=FLOOR,
         ceiling=CEILING,
-        row_titles={FLOOR: "Degraded", CEILING: "Ceiling"},
+        row_titles={"clean": "Clean", FLOOR: "Degraded", CEILING: "Ceiling"},
     )
 
 
@@ -86,7 +79,7 @@ def headline(evaluation: Evaluation) -> str:
             side = {"won": "better than", "loss": "worse than"}.get(clear, "not clearly different from")
             verdicts[side].append(system.name)
     parts = [
-        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} {side} the damaged input"
+        f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {side} the damaged input"
         for side, names in verdicts.items()
         if names
     ]
@@ -94,6 +87,10 @@ def headline(evaluation: Evaluation) -> str:
     if not parts:
         return f"{metric.title} has no figure on any of {num_items} items."
     return f"By {metric.title}, {'; '.join(parts)} ({num_items} item{'s' if num_items != 1 else ''})."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def choose_heard(evaluation: Evaluation) -> Iterator[Heard]:

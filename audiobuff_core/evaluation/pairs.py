@@ -34,6 +34,11 @@ class Problem:
     reason: str
     left_out: bool = True
 
+    def __str__(self) -> str:
+        """One line that says it all."""
+        verb = "left out" if self.left_out else "note"
+        return f"{verb}: {self.item} ({self.row}): {self.what}: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class System:
@@ -103,6 +108,7 @@ def pair_files(
             f"their path in the folder without suffix; {len(problems)} files have no counterpart"
         )
     items = [_item(name, found, names, kinds) for name in sorted(everywhere)]
+    problems += _strangers_to(kinds, items) if kinds is not None else []
     return items, [*problems, *(problem for item in items for problem in _given_up(item))]
 
 
@@ -115,7 +121,7 @@ def read_kinds(path: Path) -> dict[str, tuple[str, ...]]:
         DataMissing: there is no such file, or it is no such table.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin with a mark
         if path.suffix.lower() == ".json":
             table = json.loads(text)
             pairs = [(name, [kinds] if isinstance(kinds, str) else list(kinds)) for name, kinds in table.items()]
@@ -171,6 +177,14 @@ def _item(
         damage=damage,
         seconds={system: float(one) for system, one in seconds.items() if isinstance(one, int | float)},
     )
+
+
+def _strangers_to(table: Mapping[str, tuple[str, ...]], items: Sequence[Item]) -> list[Problem]:
+    """Items that a table of kinds does not name, and names in it of which there is no item."""
+    paired = {item.name for item in items}
+    reasons = dict.fromkeys(sorted(paired - set(table)), "the table of kinds does not name it: it counts in no kind")
+    reasons |= dict.fromkeys(sorted(set(table) - paired), "the table of kinds names it: there is no such item")
+    return [Problem(name, "kinds", "unpaired", reason, left_out=False) for name, reason in reasons.items()]
 
 
 def _given_up(item: Item) -> list[Problem]:

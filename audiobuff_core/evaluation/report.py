@@ -9,6 +9,7 @@ from audiobuff_core.evaluation.bootstrap import Interval
 from audiobuff_core.evaluation.held_out import MAIN_KIND, load_held_out
 from audiobuff_core.evaluation.loss_chart import draw_losses
 from audiobuff_core.evaluation.metrics.registry import METRICS as ALL_METRICS
+from audiobuff_core.evaluation.page_templates import page_templates
 from audiobuff_core.evaluation.players import make_players
 from audiobuff_core.evaluation.provenance import collect_facts
 from audiobuff_core.evaluation.restorations import load_restored
@@ -54,17 +55,9 @@ def render_report(
     Raises:
         DataMissing: clips or restorations of the featured checkpoint are gone.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     shown = tables[featured]
     main_kind = MAIN_KIND if MAIN_KIND in shown else next(iter(shown))
-    environment = Environment(
-        loader=PackageLoader("audiobuff_core.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates()
     environment.filters["number"] = number
     environment.filters["signed"] = _signed
     environment.filters["figure"] = lambda value: f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
@@ -96,6 +89,7 @@ def _figures(root: str, shown: Mapping[str, MetricTable], main_kind: str) -> dic
         "outcome_words": OUTCOME_WORDS,
         "material_db": MATERIAL_DB,
         "ticks": tick_positions(),
+        "row_titles": {"clean": "Clean", "degraded": "Degraded", "restored": "Restored"},
     }
 
 

@@ -1,8 +1,8 @@
 """Quality against speed as SVG that takes its colours from the page around it."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from audiobuff_core.evaluation.loss_chart import Tick
 from audiobuff_core.evaluation.metrics.protocol import Metric
@@ -11,17 +11,20 @@ from audiobuff_core.evaluation.scores import Scores
 
 WIDTH, HEIGHT = 520, 250
 LEFT, RIGHT, TOP, BOTTOM = 56, 34, 16, 36
+# What a name takes: a line of it, and a character; names that would cover each other go lower.
+LINE, CHARACTER = 15.0, 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A system: where it stands, from where to where its interval reaches, and on which side its name fits."""
+    """A system: where it stands, from where to where its interval reaches, where its name fits and on which side."""
 
     name: str
     across: float
     down: float
     low: float
     high: float
+    label: float
     anchor: str
 
 
@@ -62,17 +65,36 @@ def draw_speeds(metric: Metric, scores: Scores, speeds: Mapping[str, float]) -> 
     for name, speed in shown.items():
         mean = ends[name]
         anchor = "end" if across(speed) > WIDTH * 0.6 else "start"
-        marks.append(Mark(name, across(speed), down(mean.mean), down(mean.low), down(mean.high), anchor))
+        marks.append(
+            Mark(name, across(speed), down(mean.mean), down(mean.low), down(mean.high), down(mean.mean), anchor)
+        )
     told = ", ".join(f"{name} {ends[name].mean:.4g} at {speed:.3g} times real time" for name, speed in shown.items())
     return SpeedChart(
         title=f"{metric.title}{f', {metric.unit}' if metric.unit else ''}",
-        marks=tuple(marks),
+        marks=_with_free_labels(marks),
         floor=down(ends[FLOOR].mean),
         ceiling=down(ends[CEILING].mean),
         x_ticks=tuple(Tick(across(10.0**power), f"{10.0**power:g}x") for power in range(slowest, fastest + 1)),
         y_ticks=tuple(Tick(down(value), f"{value:.3g}") for value in _round_values(low, high)),
         summary=f"{metric.title}: {told}; floor {ends[FLOOR].mean:.4g}, ceiling {ends[CEILING].mean:.4g}",
     )
+
+
+def _with_free_labels(marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    """`marks` from the top, with names moved down until none covers another."""
+    taken: list[tuple[float, float, float]] = []
+    made = []
+    for mark in sorted(marks, key=lambda one: (one.down, one.across)):
+        width = CHARACTER * (len(mark.name) + 1)
+        left = mark.across - (width if mark.anchor == "end" else 0.0)
+        beside = sorted(height for one, other, height in taken if one < left + width and left < other)
+        label = mark.down
+        for height in beside:
+            if abs(label - height) < LINE:
+                label = height + LINE
+        taken.append((left, left + width, label))
+        made.append(replace(mark, label=round(label, 1)))
+    return tuple(made)
 
 
 def _round_values(low: float, high: float) -> list[float]:

@@ -23,8 +23,8 @@ class TensorBoardLog:
             from torch.utils.tensorboard.writer import SummaryWriter
         except ImportError as error:
             raise InvalidConfig(
-                "--tensorboard needs the package tensorboard: pip install 'audiobuff[tensorboard]', or leave it out "
-                "(training_log.jsonl says the same)"
+                "--tensorboard needs the package tensorboard: uv sync --extra tensorboard, or pip install tensorboard; "
+                "or leave it out (training_log.jsonl says the same)"
             ) from error
         place = str(local_path(join(folder, FOLDER_NAME)))
         self.writer = SummaryWriter(place, purge_step=last_step + 1)

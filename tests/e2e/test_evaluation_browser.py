@@ -1,6 +1,7 @@
 """The report of `audiobuff evaluate` in a real browser, on a laptop and on a phone."""
 
 import pytest
+from browsed_page import browsed, overflowing
 from evaluated_folders import clean_sound, make_folders, write
 
 from audiobuff_core.commands.evaluate import write_evaluation
@@ -13,11 +14,12 @@ SHOWN = "[...document.querySelectorAll('#items tbody tr')].filter(row => row.get
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """Two systems, one of which made a file of another length, so that every part of the page is there."""
+    """Six systems, one of which made a file of another length, so that every part of the page is there, and wide."""
     place = tmp_path_factory.mktemp("folders")
     make_folders(place)
     write(place / "half" / "item_5.wav", clean_sound(5)[:-9])
     systems = [System("half", place / "half", "half of the noise"), System("same", place / "same")]
+    systems += [System(name, place / "same") for name in ("deepfilternet", "noisereduce", "grooveclean", "operator")]
     metrics = ["lsd_db", "si_sdr_db", "silence_added_db", "lufs_delta"]
     found = evaluate(place / "clean", place / "degraded", systems, metrics=metrics, processes=1)
     assert write_evaluation(found, place / "out") == 1
@@ -26,26 +28,13 @@ def report(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, report, request):
-    width = getattr(request, "param", 1280)
-    opened = browser.new_page(viewport={"width": width, "height": 844})
-    opened.complaints, opened.addresses = [], []
-    opened.on("console", lambda message: opened.complaints.append(message.text))
-    opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
-    opened.on("request", lambda asked: opened.addresses.append(asked.url))
-    opened.goto(report.as_uri(), wait_until="load")
-    yield opened
-    opened.close()
+    with browsed(browser, report.as_uri(), getattr(request, "param", 1280)) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("page", [1280, 390], indirect=True)
 def test_nothing_overflows_and_nothing_complains(page, report):
-    wide = page.evaluate(
-        """() => [...document.querySelectorAll("body *")]
-            .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
-            .map(one => one.outerHTML.slice(0, 120))"""
-    )
-    assert wide == []
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert overflowing(page) == []
     page.wait_for_function("[...document.querySelectorAll('audio')].every(one => one.readyState >= 1)", timeout=20_000)
     durations = page.evaluate("[...document.querySelectorAll('audio')].map(one => one.duration)")
     assert len(durations) >= 4 * 3
@@ -56,6 +45,10 @@ def test_nothing_overflows_and_nothing_complains(page, report):
 
 def test_problems_and_speeds_are_seen(page):
     assert "12791 samples, the clean one has 12800" in page.locator(".note").first.inner_text()
+    told = page.locator("h1").inner_text()
+    assert (
+        "half is better than the damaged input; same, deepfilternet, noisereduce, grooveclean and operator are" in told
+    )
     assert page.locator(".charts svg").count() == 2
     assert page.locator(".charts circle").count() == 2
     assert "how long it took: same" in page.locator("main").inner_text()

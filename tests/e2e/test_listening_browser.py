@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from browsed_page import browsed, overflowing
 
 from audiobuff_assets import cli
 from audiobuff_core.audio.waveform import Waveform
@@ -47,17 +48,11 @@ def named(folder):
 @pytest.fixture
 def page(browser, folder, request):
     """The page at a width in pixels, alone with its storage; every message and request is kept."""
-    context = browser.new_context(viewport={"width": getattr(request, "param", 1280), "height": 844})
-    opened = context.new_page()
-    opened.complaints, opened.addresses = [], []
-    opened.on("console", lambda message: opened.complaints.append(message.text))
-    opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
-    opened.on("request", lambda asked: opened.addresses.append(asked.url))
-    opened.goto((folder / "listening" / "anna.html").as_uri(), wait_until="load")
-    yield opened
-    assert opened.complaints == []
-    assert all(address.startswith(("file:", "data:", "blob:")) for address in opened.addresses)
-    context.close()
+    address = (folder / "listening" / "anna.html").as_uri()
+    with browsed(browser, address, getattr(request, "param", 1280)) as opened:
+        yield opened
+        assert opened.complaints == []
+        assert all(address.startswith(("file:", "data:", "blob:")) for address in opened.addresses)
 
 
 def press(page, *keys):
@@ -146,7 +141,7 @@ def test_nothing_overflows_and_fingers_find_every_button(page):
     part(page, "rate", 0)
     for name in ("begin", "rate", "tell", "end"):
         page.evaluate(f"show('{name}')")
-        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert overflowing(page) == []
         heights = page.evaluate(
             "all('section:not([hidden]) button').map(button => button.getBoundingClientRect().height)"
         )

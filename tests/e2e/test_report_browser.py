@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from browsed_page import browsed, overflowing
 from evaluated_clips import better, evaluate
 
 from audiobuff_core.evaluation.leaderboard import make_leaderboard
@@ -25,26 +26,13 @@ def report(evaluated_root, pristine_root, tmp_path_factory):
 @pytest.fixture
 def page(browser, report, request):
     """The report, opened at a width in pixels; every message and request of the page is kept."""
-    width = getattr(request, "param", 1280)
-    opened = browser.new_page(viewport={"width": width, "height": 844})
-    opened.complaints, opened.addresses = [], []
-    opened.on("console", lambda message: opened.complaints.append(message.text))
-    opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
-    opened.on("request", lambda asked: opened.addresses.append(asked.url))
-    opened.goto(report.as_uri(), wait_until="load")
-    yield opened
-    opened.close()
+    with browsed(browser, report.as_uri(), getattr(request, "param", 1280)) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("page", WIDTHS, indirect=True)
 def test_nothing_overflows(page):
-    wide = page.evaluate(
-        """() => [...document.querySelectorAll("body *")]
-            .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
-            .map(one => one.outerHTML.slice(0, 120))"""
-    )
-    assert wide == []
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert overflowing(page) == []
     cut = page.evaluate(
         """() => [...document.querySelectorAll("td, th, p, li, h1, h2, h3, h4, dd, dt, summary, .chip, .card")]
             .filter(one => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline"

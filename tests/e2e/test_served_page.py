@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from browsed_page import browsed, overflowing
 from served_page import served
 
 pytestmark = pytest.mark.browser
@@ -20,15 +21,8 @@ def address(changing_model, tmp_path_factory):
 
 @pytest.fixture
 def page(browser, address, request):
-    width = getattr(request, "param", 1280)
-    opened = browser.new_page(viewport={"width": width, "height": 844}, accept_downloads=True)
-    opened.complaints, opened.addresses = [], []
-    opened.on("console", lambda message: opened.complaints.append(message.text))
-    opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
-    opened.on("request", lambda asked: opened.addresses.append(asked.url))
-    opened.goto(address, wait_until="load")
-    yield opened
-    opened.close()
+    with browsed(browser, address, getattr(request, "param", 1280), accept_downloads=True) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +54,6 @@ def repaired(page, tape):
     give(page, "old tape.wav", tape)
     page.click("#go")
     page.wait_for_selector("#result:not([hidden])", timeout=60_000)
-
-
-def overflowing(page):
-    return page.evaluate(
-        """() => [...document.querySelectorAll("body *")]
-            .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
-            .map(one => one.outerHTML.slice(0, 120))"""
-    )
 
 
 @pytest.mark.parametrize("page", [1280, 390], indirect=True)

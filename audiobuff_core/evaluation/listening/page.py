@@ -6,16 +6,12 @@ from typing import Any
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.evaluation.listening.session import SCHEMA, Session
+from audiobuff_core.evaluation.page_templates import page_templates
 
 
 def render_listening(session: Session) -> str:
     """The HTML of `session`; its results are saved by the browser, with ids that only the key explains."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("audiobuff_core.evaluation"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+    environment = page_templates()
     facts: dict[str, Any] = {
         "schema": SCHEMA,
         "session": session.id,

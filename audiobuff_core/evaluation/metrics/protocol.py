@@ -137,7 +137,7 @@ class Metric:
     about: str
     compare: Callable[[Comparison], float]
     packages: tuple[str, ...] = ()
-    install: str = 'pip install "audiobuff[metrics]"'
+    install: str = "uv sync --extra metrics, or with pip what pyproject.toml lists for it"
     needs_sound: bool = True
     needs_reference: bool = True
 

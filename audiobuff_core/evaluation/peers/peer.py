@@ -82,7 +82,8 @@ def installed_version(package: str, wanted_by: str) -> str:
         return version(package)
     except PackageNotFoundError as error:
         raise PeerUnavailable(
-            f"{wanted_by} needs the package {package}, which is not installed: pip install 'audiobuff[baselines]'"
+            f"{wanted_by} needs the package {package}, which is not installed: uv sync --extra baselines, "
+            f"or pip install {package}"
         ) from error
 
 

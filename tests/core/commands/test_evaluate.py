@@ -50,7 +50,7 @@ def test_what_is_left_out_is_named_and_the_exit_code_says_so(folders, capsys):
     printed = capsys.readouterr()
     assert "left out: item_1 (half): other format: 12797 samples, the clean one has 12800" in printed.err
     assert "left out: item_2 (clean): unpaired: no half file of this name" in printed.err
-    assert "5 items measured, 1 left out" in printed.out
+    assert "5 items measured, 1 left out, 1 unpaired" in printed.out
     assert "12797 samples" in (folders / "out" / "report.html").read_text()
 
 

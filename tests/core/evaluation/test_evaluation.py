@@ -77,11 +77,16 @@ def test_kinds_come_from_the_rows_that_degrade_wrote(found):
 
 
 def test_a_table_of_kinds_replaces_the_rows(folders):
-    (folders / "kinds.json").write_text(json.dumps({"item_0.wav": "voice", "item_1": ["voice", "song"]}))
-    (folders / "kinds.csv").write_text("name,kind\nitem_0.wav,voice\nitem_1,voice+song\n")
+    (folders / "kinds.json").write_text(
+        json.dumps({"item_0.wav": "voice", "item_1": ["voice", "song"], "item_9": "song"})
+    )
+    (folders / "kinds.csv").write_text("\ufeffname,kind\nitem_0.wav,voice\nitem_1,voice+song\nitem_9,song\n")
     for name in ("kinds.json", "kinds.csv"):
         found = measured(folders, kinds=read_kinds(folders / name), metrics=["si_sdr_db"])
         assert {kind: len(items) for kind, items in found.kinds.items()} == {"all": NUM_ITEMS, "song": 1, "voice": 2}
+        told = {problem.item: problem.reason for problem in found.problems if problem.row == "kinds"}
+        assert told.pop("item_9") == "the table of kinds names it: there is no such item"
+        assert set(told) == {item.item.name for item in found.items} - {"item_0", "item_1"}
     (folders / "kinds.csv").write_text("file,sort\na,b\n")
     with pytest.raises(DataMissing, match=r"expected JSON .* or CSV with the columns name and kind"):
         read_kinds(folders / "kinds.csv")
@@ -170,7 +175,9 @@ def test_a_metric_without_its_package_is_a_named_gap(folders, monkeypatch):
     monkeypatch.setitem(METRICS, "lsd_db", lacking)
     found = measured(folders, systems=["half"])
     assert "lsd_db" not in found.scores["all"]["half"]
-    assert found.missing == {"lsd_db": 'LSD lacks no_such_package: pip install "audiobuff[metrics]"'}
+    assert found.missing == {
+        "lsd_db": "LSD lacks no_such_package: uv sync --extra metrics, or with pip what pyproject.toml lists for it"
+    }
     assert found.as_dict()["missing"] == found.missing
     with pytest.raises(MetricUnavailable, match="LSD lacks no_such_package"):
         measured(folders, systems=["half"], metrics=["lsd_db"])

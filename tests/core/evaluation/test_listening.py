@@ -207,6 +207,15 @@ def test_results_that_can_not_be_read_are_one_error(folders, spoil, says):
         read_listening([folders / "heard"])
 
 
+def test_a_file_without_its_counterparts_is_named(folders, capsys):
+    (folders / "ours" / "one.wav").unlink()
+    named = ["--clean", folders / "clean", "--degraded", folders / "damaged", "--restored", f"ours={folders / 'ours'}"]
+    assert cli.main(["listen", str(folders / "page"), *map(str, named), "--seconds", "0.3"]) == 0
+    told = capsys.readouterr()
+    assert "left out: one (clean): unpaired: no ours file of this name" in told.err
+    assert "2 recordings to rate" in told.out
+
+
 def test_bad_folders_and_options(folders, capsys):
     write_audio(folders / "ours" / "one.wav", Waveform(np.zeros((1, 5), np.float32), RATE))
     with pytest.raises(InvalidAudio, match="expected"):

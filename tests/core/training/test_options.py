@@ -124,7 +124,7 @@ def test_without_tensorboard_the_error_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard.writer", None)
     assert main(_arguments(snapshot, tmp_path, "--tensorboard")) == 1
-    assert "pip install 'audiobuff[tensorboard]'" in capsys.readouterr().err
+    assert "uv sync --extra tensorboard" in capsys.readouterr().err
 
 
 def test_more_steps_are_trained_when_more_are_asked_for(snapshot: Snapshot, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_names_are_unique_and_the_main_ones_are_among_them():
 def test_a_missing_package_is_an_error_that_names_it():
     lacking = replace(SI_SDR, packages=("no_such_package", "numpy"))
     assert lacking.missing == ("no_such_package",)
-    with pytest.raises(MetricUnavailable, match=r"SI-SDR needs no_such_package.*pip install"):
+    with pytest.raises(MetricUnavailable, match=r"SI-SDR needs no_such_package.*uv sync --extra metrics"):
         lacking.measure(Comparison(signal(music()), signal(music())))
 
 
