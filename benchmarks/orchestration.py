@@ -9,13 +9,11 @@ code server and the process that runs are forked from, when the backfill is done
 
 import argparse
 import hashlib
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +28,11 @@ from audiobuff_core.codecs.registry import EncoderChoice
 from audiobuff_core.data.library import Shard, load_shard, new_track, write_shard
 from audiobuff_core.files import write_json
 from jobs.sensors import register_new_audio
-from resources.process_tree import descendants, end_tree
+from resources.process_tree import descendants
 from resources.storage import Storage
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "dagster"))
+from browser import dagster_dev
 
 ASSETS = (
     "audio/pristine",
@@ -113,75 +114,23 @@ def measure_ticks(num_shards: int) -> dict[str, float]:
         return {"sensor_tick_seconds": sensor_seconds, "automation_tick_seconds": time.perf_counter() - begin}
 
 
-def ask(port: int, query: str, **variables: Any) -> dict[str, Any]:  # noqa: ANN401
-    """What the web server answers."""
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-        return dict(json.load(answer)["data"])
-
-
-def wait_for(condition: Any, seconds: float) -> Any:  # noqa: ANN401
-    """The first true value of `condition()`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if found := condition():
-                return found
-        except OSError:
-            pass  # not up yet
-        time.sleep(0.5)
-    raise SystemExit("Dagster did not come that far in time")
-
-
-LAUNCH = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
-  ... on LaunchBackfillSuccess { backfillId } } }"""
-STATUS = "query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
-KEYS = """query { assetNodeOrError(assetKey: {path: ["audio", "pristine"]}) { ... on AssetNode { partitionKeys } } }"""
-
-
-def measure_live(batch: int, port: int) -> dict[str, Any]:
+def measure_live(batch: int) -> dict[str, Any]:
     """Seconds a shard of a live backfill, of the core alone, and resident memory in MB by process."""
     with tempfile.TemporaryDirectory() as place:
         folder, home = Path(place) / "recordings", Path(place) / "home"
         make_recordings(folder, batch, 4000)
         variables = {"INCOMING": str(folder), "TRACKS_PER_SHARD": "1", "TICK_SECONDS": "2", "SETTLE_SECONDS": "0"}
-        environment = {**os.environ, **{f"AUDIOBUFF_{name}": value for name, value in variables.items()}}
-        command = [sys.executable, "-m", "audiobuff_assets.cli", "dev", "--home", str(home), "--port", str(port)]
-        with (Path(place) / "log").open("w") as log:
-            server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        try:
-            keys = wait_for(lambda: _all(ask(port, KEYS)["assetNodeOrError"].get("partitionKeys"), batch), 300)
-            first, rest = keys[:1], keys[1:]
-            backfill(port, first)  # warms up
+        environment = {f"AUDIOBUFF_{name}": value for name, value in variables.items()}
+        with dagster_dev(home, Path(place) / "log", **environment) as browser:
+            browser.wait_for(lambda: len(browser.partitions(ASSETS[0])) == batch, 300)
+            first, *rest = browser.partitions(ASSETS[0])
+            browser.materialise(ASSETS, [first])  # warms up
             begin = time.perf_counter()
-            backfill(port, rest)
+            browser.materialise(ASSETS, rest, seconds=1800)
             seconds = (time.perf_counter() - begin) / len(rest)
-            memory = resident(server.pid)
-        finally:
-            end_tree(server.pid)
-            server.wait(20)
-        alone = seconds_alone(f"{home}/data", keys)
+            memory = resident(browser.pid)
+        alone = seconds_alone(f"{home}/data", [first, *rest])
     return {"seconds_a_shard": seconds, "core_alone": alone, "overhead": seconds - alone, "resident_mb": memory}
-
-
-def _all(keys: list[str] | None, count: int) -> list[str] | None:
-    return keys if keys is not None and len(keys) == count else None
-
-
-def backfill(port: int, keys: list[str]) -> None:
-    """Materialise everything of these shards and wait."""
-    assets = [{"path": name.split("/")} for name in ASSETS]
-    answer = ask(port, LAUNCH, params={"assetSelection": assets, "partitionNames": keys})
-    identity = answer["launchPartitionBackfill"]["backfillId"]
-
-    def ended() -> bool:
-        status = ask(port, STATUS, id=identity)["partitionBackfillOrError"]["status"]
-        if status in ("FAILED", "COMPLETED_FAILED"):
-            raise SystemExit("the backfill failed")
-        return bool(status == "COMPLETED_SUCCESS")
-
-    wait_for(ended, 1800)
 
 
 def seconds_alone(root: str, keys: list[str]) -> float:
@@ -227,7 +176,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shards", type=int, default=5000, help="registered (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=40, help="shards of the backfill (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=3177, help="of the web server (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/orchestration.json"))
     arguments = parser.parse_args()
     loading = measure_loading()
@@ -235,7 +183,7 @@ def main() -> None:
     ticks = measure_ticks(arguments.shards)
     print(f"idle sensor tick with {arguments.shards} shards: {ticks['sensor_tick_seconds']:.2f} s")
     print(f"idle automation tick with {arguments.shards} shards: {ticks['automation_tick_seconds']:.2f} s")
-    live = measure_live(arguments.batch, arguments.port)
+    live = measure_live(arguments.batch)
     print(f"overhead a shard: {live['overhead']:.2f} s (goal 1) over {live['core_alone']:.2f} s of work")
     print("memory, MB: " + ", ".join(f"{name} {value:.0f}" for name, value in sorted(live["resident_mb"].items())))
     write_json(arguments.out, {"shards": arguments.shards, "loading": loading, "ticks": ticks, "live": live})
