@@ -67,6 +67,16 @@ def test_a_terminated_run_is_cancelled_and_its_process_gone(instance):
     assert living_process(instance.get_run_by_id(run_id).tags[PROCESS_TAG]) is None
 
 
+def test_a_run_that_was_cancelled_before_it_began_does_not_begin(instance):
+    run = instance.create_run_for_job(slow_job, job_code_origin=dg.reconstructable(slow_job).get_python_origin())
+    assert instance.run_launcher.terminate(run.run_id)  # no process has named itself yet
+    instance.run_launcher.launch_run(LaunchRunContext(run, workspace=None))
+    wait_for(instance, run.run_id, "CANCELED")
+    assert not [
+        one for one in instance.all_logs(run.run_id) if one.dagster_event_type == dg.DagsterEventType.STEP_START
+    ]
+
+
 def test_a_killed_run_is_known_to_be_dead(instance):
     run_id = launched(instance, slow_job)
     psutil.Process(started(instance, run_id)).kill()
