@@ -117,7 +117,8 @@ def execute_run(reference: InstanceRef, run_id: str, launched_by: str) -> None:
         try:
             # From here on `terminate` finds it; what was cancelled before does not begin.
             instance.add_run_tags(run_id, {PROCESS_TAG: mark_of(os.getpid())})
-            _execute_run_command_body(run_id, instance, lambda event: None, set_exit_code_on_failure=True)
+            if not _is_cancelled(instance, run_id):
+                _execute_run_command_body(run_id, instance, lambda event: None, set_exit_code_on_failure=True)
         except KeyboardInterrupt:
             pass  # at a moment when Dagster did not listen; told below
         finally:
@@ -135,6 +136,11 @@ def settle(instance: dg.DagsterInstance, run_id: str) -> None:
     run = instance.get_run_by_id(run_id)
     if run is not None and run.status == dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run)
+
+
+def _is_cancelled(instance: dg.DagsterInstance, run_id: str) -> bool:
+    run = instance.get_run_by_id(run_id)
+    return run is None or run.status == dg.DagsterRunStatus.CANCELING
 
 
 def _end_with(mark: str) -> None:

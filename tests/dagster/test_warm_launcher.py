@@ -71,7 +71,7 @@ def test_a_run_that_was_cancelled_before_it_began_does_not_begin(instance):
     run = instance.create_run_for_job(slow_job, job_code_origin=dg.reconstructable(slow_job).get_python_origin())
     assert instance.run_launcher.terminate(run.run_id)  # no process has named itself yet
     instance.run_launcher.launch_run(LaunchRunContext(run, workspace=None))
-    wait_for(instance, run.run_id, "CANCELED")
+    assert wait_for(instance, run.run_id, "CANCELED", "FAILURE").status == dg.DagsterRunStatus.CANCELED
     assert not [
         one for one in instance.all_logs(run.run_id) if one.dagster_event_type == dg.DagsterEventType.STEP_START
     ]
