@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from jobs.jobs import audit_audio, train_restoration_model
-from resources.automation import schedule_status
+from resources.automation import retraining_times, schedule_status
 from resources.currency import LATENTS, data_versions, latents_digest, latest_record, recorded
 
 CHECKPOINT = dg.AssetKey(["model", "dit_checkpoint"])
@@ -15,10 +15,10 @@ AUDITED_A_NIGHT = 16
 
 @dg.schedule(
     job=train_restoration_model,
-    cron_schedule="0 2 * * 0",
+    cron_schedule=retraining_times(),
     default_status=schedule_status(),
     description=(
-        "Train on Sundays at 02:00, if the data changed since the last checkpoint.\n\n"
+        "Train on Sundays at 02:00 UTC (AUDIOBUFF_RETRAINING), if the data changed since the last checkpoint.\n\n"
         "It compares the latents of all shards with those that the last checkpoint learned from. `start_from` of "
         "`model/dit_checkpoint` (AUDIOBUFF_START_FROM) says whether training begins with the champion."
     ),

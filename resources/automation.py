@@ -12,6 +12,8 @@ INCOMING_VARIABLE = "AUDIOBUFF_INCOMING"
 SETTLE_VARIABLE = "AUDIOBUFF_SETTLE_SECONDS"
 SETTLE_SECONDS = 10.0
 TICK_VARIABLE = "AUDIOBUFF_TICK_SECONDS"
+RETRAINING_VARIABLE = "AUDIOBUFF_RETRAINING"
+SUNDAYS_AT_TWO = "0 2 * * 0"
 SHARD_VARIABLE = "AUDIOBUFF_TRACKS_PER_SHARD"
 TRACKS_PER_SHARD = 32
 
@@ -34,6 +36,11 @@ def schedule_status() -> dg.DefaultScheduleStatus:
 def tick_seconds(usual: int) -> int:
     """How often a sensor looks: as `usual`, or the variable AUDIOBUFF_TICK_SECONDS."""
     return int(os.environ.get(TICK_VARIABLE, "") or usual)
+
+
+def retraining_times() -> str:
+    """When retraining is considered, as a cron line: the variable AUDIOBUFF_RETRAINING, or Sundays at 02:00 UTC."""
+    return os.environ.get(RETRAINING_VARIABLE, "") or SUNDAYS_AT_TWO
 
 
 def tracks_per_shard() -> int:

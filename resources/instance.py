@@ -24,9 +24,7 @@ SETTINGS: dict[str, Any] = {
     "run_launcher": {
         "module": "resources.warm_launcher",
         "class": "WarmRunLauncher",
-        "config": {
-            "preload": ["audiobuff_assets.definitions", "audiobuff_core.data.extraction", "scipy.signal", "torch"]
-        },
+        "config": {"preload": ["audiobuff_assets.warm"]},
     },
     "run_coordinator": {
         "module": "dagster._core.run_coordinator",

@@ -20,7 +20,7 @@ from audiobuff_core.data.ingest import load_pristine
 from audiobuff_core.errors import AudioBuffError
 from jobs.registration import find_arrivals, record_arrivals
 from resources.currency import latest_record
-from resources.instance import open_instance, prepare_home
+from resources.instance import fail_dead_runs, open_instance, prepare_home
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 PASSES = 3
@@ -82,6 +82,7 @@ class Encoding:
         return {path: entry["ETag"] for path, entry in filesystem.find(self.root, detail=True).items()}
 
     def emptied(self):
+        """Nothing is left under the root."""
         filesystem = fsspec.filesystem("s3")
         for path in self.objects():
             filesystem.rm_file(path)
@@ -148,9 +149,14 @@ def test_processes_that_are_killed_amid_an_upload(empty):
     empty.arrive("killed")
     reached = []
     for upload in (1, 4, 9, 16):
-        step = subprocess.Popen([sys.executable, "-c", ENCODE, str(empty.folder / "killed"), empty.shard])
-        empty.faults.victim = (step.pid, upload)
-        assert step.wait(120) == -9
+        with subprocess.Popen([sys.executable, "-c", ENCODE, str(empty.folder / "killed"), empty.shard]) as step:
+            empty.faults.victim = (step.pid, upload)
+            try:
+                assert step.wait(120) == -9
+            finally:
+                step.kill()
+        with open_instance(empty.folder / "killed") as instance:
+            assert len(fail_dead_runs(instance)) == 1  # frees its slot of the pool, as the daemon does
         reached.append(len(empty.looking_whole("killed")))
     assert reached == sorted(reached)
     assert reached[-1] > 0

@@ -1,0 +1,31 @@
+"""What every run of a shard needs, imported and used once: runs are forked from a process that has it.
+
+The run launcher in `dagster.yaml` names this module. Nothing else imports it: it takes seconds.
+"""
+
+from importlib import import_module
+
+NEEDED = (
+    "audiobuff_assets.definitions",
+    "audiobuff_assets.shard_tables",
+    "audiobuff_core.codecs.builtin",
+    "audiobuff_core.codecs.descriptors",
+    "audiobuff_core.codecs.level",
+    "audiobuff_core.data.damage",
+    "audiobuff_core.data.extraction",
+    "audiobuff_core.data.ingest",
+    "audiobuff_core.degradation.align",
+    "audiobuff_core.degradation.render",
+    "audiobuff_core.treatment.chain",
+    "pyloudnorm",
+    "scipy.signal",
+    "torch",
+    "zarr",
+)
+
+for name in NEEDED:
+    import_module(name)
+
+from audiobuff_assets.pictures import shard_picture  # noqa: E402
+
+shard_picture({"a figure": [0.0, 1.0]}, {})  # matplotlib looks for its fonts
