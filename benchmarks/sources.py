@@ -1,7 +1,8 @@
 """The three sources of the flow on one set: the same recordings, damage, steps and seed, restored at several costs.
 
-Prepares the bundled recordings, trains one small network a source and measures all of them on held-out clips.
-`uv run python benchmarks/sources.py` takes a few minutes on two cores; run again, it keeps what is finished.
+Prepares the bundled recordings, trains one small network a source and measures all of them on the same held-out clips.
+`uv run python benchmarks/sources.py` takes eight minutes on one core; run again, it keeps what is finished. Networks
+this young harm more than they help: what counts is which source harms less, and at what cost.
 """
 
 import argparse
@@ -150,12 +151,16 @@ def main() -> None:
 
 
 def print_table(rows: list[Row]) -> None:
-    """Gains over the damaged input; LSD/SI-SDR in dB for each kind."""
-    print(f"{'source':<12}{'tau':>5}{'steps':>6}{'x real':>8}{'LSD':>8}{'SI-SDR':>8}  gains in dB, by kind LSD/SI-SDR")
+    """Gains over the damaged input with 95 % intervals; LSD/SI-SDR in dB for each kind."""
+    overall = "".join(f"{name + ' [95 %]':>26}" for name in ("LSD", "SI-SDR"))
+    print(f"{'source':<12}{'tau':>5}{'steps':>6}{'x real':>8}{overall}  gains in dB, by kind LSD/SI-SDR")
     for row in rows:
         kinds = "  ".join(f"{kind} {one['lsd_db']:+.2f}/{one['si_sdr_db']:+.2f}" for kind, one in row.by_kind.items())
-        overall = f"{row.real_time_factor:>8.1f}{row.lsd_gain_db:>+8.2f}{row.si_sdr_gain_db:>+8.2f}"
-        print(f"{row.source:<12}{row.tau:>5.2f}{row.steps:>6}{overall}  {kinds}")
+        overall = "".join(
+            f"{one['mean']:>+9.2f} [{one['low']:>+6.2f}, {one['high']:>+6.2f}]"
+            for one in (row.intervals[name] for name in METRICS)
+        )
+        print(f"{row.source:<12}{row.tau:>5.2f}{row.steps:>6}{row.real_time_factor:>8.1f}{overall}  {kinds}")
 
 
 if __name__ == "__main__":

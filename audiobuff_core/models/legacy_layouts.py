@@ -49,7 +49,7 @@ def legacy_config(
     said: dict[str, Any] = dict(meta) if isinstance(meta, Mapping) else {}
     heads = said.get("n_heads", n_heads)
     if heads is None:
-        raise InvalidCheckpoint(f"{place} does not say its n_heads: name it (the original's default is 16)")
+        raise InvalidCheckpoint(f"{place} does not say its n_heads: name it (--n_heads, the original's default is 16)")
     if n_heads is not None and n_heads != heads:
         raise InvalidCheckpoint(f"{place} has n_heads {heads}, the option says {n_heads}: leave the option out")
     try:

@@ -26,7 +26,7 @@ from audiobuff_core.training.memory import explained_shortage
 from audiobuff_core.training.network import export_network, make_network
 from audiobuff_core.training.optimizer import make_optimizer
 from audiobuff_core.training.plot import write_loss_plot
-from audiobuff_core.training.start import start_digest, start_statistics, take_over
+from audiobuff_core.training.start import encoder_lines, start_digest, start_statistics, take_over
 from audiobuff_core.training.state import Position, TrainingState
 from audiobuff_core.training.storage import CheckpointFolder
 from audiobuff_core.training.trainer import Trainer
@@ -165,7 +165,7 @@ def _state(
         taken = take_over(model, start)
         meta["init_from"] = {"architecture": start.architecture, "sha256": start_digest(start)}
         if ranks.is_first:
-            print("\n".join(taken.lines(start.place)), file=sys.stderr)
+            print("\n".join([*taken.lines(start.place), *encoder_lines(start, dataset.encoders)]), file=sys.stderr)
     model = model.to(ranks.device)
     precision: Precision = config.precision  # type: ignore[assignment]
     return TrainingState(

@@ -1,12 +1,13 @@
 """Starting from weights that are there (`--init_from`), with an account of what was taken over."""
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from audiobuff_core.codecs.protocols import Codec, FeatureEncoder
+from audiobuff_core.codecs.protocols import Codec, EncoderIdentity, FeatureEncoder
 from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.models.model import Standardiser, Standardisers
 from audiobuff_core.models.stored import State, StoredWeights
@@ -35,6 +36,8 @@ class Takeover:
     def lines(self, place: str) -> list[str]:
         """The account for a person."""
         said = [f"From {place}: {len(self.taken)} tensors taken over, {len(self.left)} left, {len(self.fresh)} new"]
+        parts = Counter(".".join(name.split(".")[:2]) for name in self.taken)
+        said.append(f"  taken over: {', '.join(f'{part} ({count})' for part, count in sorted(parts.items()))}")
         said += [f"  not taken over: {name} ({reason})" for name, reason in self.left.items()]
         return said + [f"  begins anew: {name}" for name in self.fresh if name not in self.left]
 
@@ -80,6 +83,22 @@ def take_over(network: Network, stored: StoredWeights) -> Takeover:
         raise InvalidConfig(f"Nothing in {stored.place} fits a network of these sizes: leave --init_from out")
     network.load_state_dict({name: found[name] for name in taken}, strict=False)
     return Takeover(tuple(taken), left, tuple(name for name in own if name not in taken))
+
+
+def encoder_lines(stored: StoredWeights, encoders: dict[str, Codec | FeatureEncoder]) -> list[str]:
+    """For a person: which streams are by other encoders than those that the weights of `stored` know, if any."""
+    known = stored.facts.get("meta", {}).get("identities")
+    if known is None:
+        return ["  encoders: it does not say which it was trained with"]
+    return [
+        f"  {stream} is by {encoder.identity.key} here, by {_key(known[stream])} there: it has to be learned anew"
+        for stream, encoder in encoders.items()
+        if stream in known and known[stream] != encoder.identity.as_dict()
+    ]
+
+
+def _key(identity: dict[str, str]) -> str:
+    return EncoderIdentity(**identity).key
 
 
 def start_digest(stored: StoredWeights) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.codecs.protocols import FeatureEncoder
 from contracts.codec import tone_and_noise
@@ -58,6 +59,13 @@ class FeatureEncoderContract:
     def test_mixes_to_mono(self, encoder):
         stereo = tone_and_noise(20_000, 22_050, channels=2)
         torch.testing.assert_close(encoder.encode(stereo).values, encoder.encode(stereo.mono()).values)
+
+    @pytest.mark.parametrize("sample_rate", [22_050, 44_100])
+    def test_it_hears_at_its_own_rate(self, encoder, sample_rate):
+        """Whatever the rate of what it is given, it is brought to that of the network first."""
+        waveform = tone_and_noise(sample_rate, sample_rate)
+        expected = encoder.encode(resample(waveform, encoder.sample_rate)).values
+        torch.testing.assert_close(encoder.encode(waveform).values, expected)
 
     def test_deterministic(self, encoder):
         waveform = tone_and_noise(30_000, 44_100)

@@ -108,6 +108,13 @@ def test_a_missing_stream_counts_as_dropped() -> None:
     assert torch.allclose(model.velocity(**inputs), dropped, atol=1e-6)
 
 
+@pytest.mark.parametrize("told", ["t", "tau"])
+def test_the_network_is_told_the_time_and_the_share_of_noise(told: str) -> None:
+    model, inputs = _awake(), _inputs()
+    one, other = (model.velocity(**(inputs | {told: torch.full((2,), value)})) for value in (0.2, 0.7))
+    assert float((one - other).detach().abs().max()) > 0.01
+
+
 def test_only_differences_of_time_matter() -> None:
     """A segment restores alike wherever it lies in the track."""
     model, inputs = _awake(), _inputs()

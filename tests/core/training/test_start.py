@@ -14,7 +14,7 @@ from audiobuff_core.models.schema import load_model, read_checkpoint
 from audiobuff_core.models.stored import StoredWeights, read_weights
 from audiobuff_core.training.cli import main
 from audiobuff_core.training.config import config_for
-from audiobuff_core.training.start import options_from
+from audiobuff_core.training.start import encoder_lines, options_from
 
 LEGACY = Path(__file__).parents[2] / "fixtures" / "legacy"
 
@@ -49,7 +49,9 @@ def test_fine_tuning_begins_with_the_averaged_weights(
     snapshot: Snapshot, ours: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _train(snapshot, tmp_path, "--init_from", str(ours / kind), "--lr", "0", "--weight_decay", "0") == 0
-    assert "0 left, 0 new" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "0 left, 0 new" in said
+    assert "taken over: aligner.semantic (" in said
     before, after = load_model(str(ours)), load_model(str(tmp_path))
     assert after.model.config == before.model.config  # sizes too
     for name, tensor in before.model.state_dict().items():
@@ -71,6 +73,17 @@ def test_fine_tuning_keeps_the_source_unless_another_is_asked_for() -> None:
     assert options_from(stored, {"source": None})["source"] == "uncertainty"
     assert options_from(stored, {"source": "noise"})["source"] == "noise"
     assert config_for("poc", options_from(stored, {})).p_tau == 1.0  # with the draws that suit it
+
+
+def test_latents_of_encoders_that_the_weights_do_not_know_are_named(snapshot: Snapshot, ours: Path) -> None:
+    encoders, stored = LatentDataset(snapshot, "train", segment_frames=32).encoders, read_weights(ours)
+    assert encoder_lines(stored, encoders) == []
+    stored.facts["meta"]["identities"]["structure"] = {"name": "xcodec", "revision": "1", "weights_hash": "0" * 64}
+    (line,) = encoder_lines(stored, encoders)
+    assert "structure is by builtin-structure-1-" in line
+    assert "by xcodec-1-00000000 there" in line
+    (line,) = encoder_lines(read_weights(LEGACY / "checkpoint_epoch_3.pt"), encoders)
+    assert "does not say" in line
 
 
 def test_beginning_with_other_weights_is_another_run(

@@ -78,6 +78,23 @@ def test_a_step_whose_loss_is_not_finite_leaves_everything_but_the_position(snap
     assert step.take(_first(trainer), 1e-3).good
 
 
+@pytest.mark.parametrize("clip_norm", [1e-3, 1e6])
+def test_a_gradient_is_no_longer_than_it_may_be(snapshot: Snapshot, tmp_path: Path, clip_norm: float) -> None:
+    trainer, lengths = _made(snapshot, tmp_path, clip_norm=clip_norm), []
+
+    def note(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        held = [one.grad.flatten() for one in trainer.state.model.parameters() if one.grad is not None]
+        lengths.append(float(torch.cat(held).norm()))
+
+    trainer.state.optimizer.register_step_pre_hook(note)
+    assert TrainingStep(trainer.config, trainer.state, ONE).take(_first(trainer), 1e-3).good
+    (length,) = lengths
+    if clip_norm < 1:
+        assert length == pytest.approx(clip_norm, rel=1e-3)
+    else:  # and what is short enough stays as long as it is
+        assert 1e-2 < length < 1e5
+
+
 def test_half_precision_scales_the_loss_and_halves_the_scale_where_it_overflows(
     snapshot: Snapshot, tmp_path: Path
 ) -> None:
