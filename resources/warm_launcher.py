@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from multiprocessing.context import BaseContext
 from typing import Any, Self, cast
 
@@ -21,6 +22,7 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
 from resources.process_marks import PROCESS_TAG, living_process, mark_of
 from resources.process_tree import descendants, end_tree
+from resources.sqlite_files import commit_without_waiting, held_open
 
 LOOK_SECONDS = 2.0
 
@@ -37,6 +39,8 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
         self.preload = preload
         self._inst_data = inst_data
         self._forking: BaseContext | None = None
+        self._held = ExitStack()
+        commit_without_waiting()
         super().__init__()  # type: ignore[no-untyped-call]
 
     @property
@@ -56,6 +60,8 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Fork a process that executes the run."""
+        if self._forking is None:
+            self._held.enter_context(held_open(self._instance))
         run_id = context.dagster_run.run_id
         process = cast(Any, self._context()).Process(
             target=execute_run,
@@ -80,6 +86,10 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
             else:
                 os.kill(pid, signal.SIGINT)
         return True
+
+    def dispose(self) -> None:
+        """Let the files of the instance go."""
+        self._held.close()
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -113,7 +123,8 @@ def execute_run(reference: InstanceRef, run_id: str, launched_by: str) -> None:
     os.setsid()  # Ctrl-C in the terminal of the daemon is the daemon's
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with dg.DagsterInstance.from_ref(reference) as instance:
+    commit_without_waiting()
+    with dg.DagsterInstance.from_ref(reference) as instance, held_open(instance, run_id):
         try:
             # From here on `terminate` finds it; what was cancelled before does not begin.
             instance.add_run_tags(run_id, {PROCESS_TAG: mark_of(os.getpid())})
