@@ -6,13 +6,13 @@ import dagster as dg
 from pydantic import Field
 
 from audiobuff_assets.columns import CLIPS, LEADERBOARD, METRICS, RESTORED_CLIPS, columns
-from audiobuff_assets.results import OWNERS, TAGS, key, materialized
+from audiobuff_assets.results import OWNERS, TAGS, key, made_from, materialized
 from audiobuff_core.errors import DataMissing
 from audiobuff_core.files import join
 from resources.automation import when_inputs_change
 from resources.code_version import code_version
 from resources.compute import Compute
-from resources.currency import data_versions, recorded
+from resources.currency import INPUTS, data_versions, recorded
 from resources.partitions import DAMAGE_KINDS, EVALUATIONS, split_evaluation_key
 from resources.presets import chosen_preset
 from resources.retries import RETRIES, retried
@@ -179,9 +179,8 @@ def metrics(context: dg.AssetExecutionContext, config: MetricsConfig, storage: S
     rows = {"degraded": made.degraded, "restored": made.restored, "ceiling": made.ceiling}
     numbers = {f"{name}/{row}": value for row, means in rows.items() for name, value in means.items()}
     gaps = {f"{name}/gap": reason for name, reason in made.gaps.items()}
-    return materialized(
-        context, made, options=config.model_dump(), metadata={**numbers, **gaps, "worst_clips": _worst_clips(made)}
-    )
+    found = {**numbers, **gaps, "worst_clips": _worst_clips(made), INPUTS: made_from(context, {})}
+    return materialized(context, made, options=config.model_dump(), metadata=found)
 
 
 def _worst_clips(table: "MetricTable") -> dg.MarkdownMetadataValue:

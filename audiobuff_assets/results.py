@@ -38,9 +38,13 @@ def partition_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionConte
 
 def provenance(context: dg.AssetExecutionContext, *, path: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The two metadata entries by which a later run knows that nothing need be redone."""
+    return {PATH: dg.MetadataValue.path(path), FINGERPRINT: made_from(context, options)}
+
+
+def made_from(context: dg.AssetExecutionContext, options: Mapping[str, Any]) -> str:
+    """The fingerprint of what is being made, with `options`."""
     graph = context.job_def.asset_layer.asset_graph
-    mark = fingerprint(context.instance, graph, context.asset_key, partition_of(context), options)
-    return {PATH: dg.MetadataValue.path(path), FINGERPRINT: mark}
+    return fingerprint(context.instance, graph, context.asset_key, partition_of(context), options)
 
 
 def materialized(

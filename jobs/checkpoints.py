@@ -8,7 +8,7 @@ from audiobuff_core.files import exists, join, names_in, read_json
 from audiobuff_core.seeding import digest
 from jobs.jobs import damage_held_out_audio, evaluate_checkpoint, release_checkpoint
 from resources.automation import sensor_status, tick_seconds
-from resources.currency import FINGERPRINT, PATH, Graph, data_versions, fingerprint, latest_record, recorded
+from resources.currency import INPUTS, PATH, Graph, data_versions, fingerprint, latest_record, recorded
 from resources.partitions import CHECKPOINTS, DAMAGE_KINDS, evaluation_key
 from resources.storage import Storage
 
@@ -121,7 +121,7 @@ def wanted_evaluations(instance: dg.DagsterInstance, graph: Graph, checkpoint: s
     weights, clips = data_versions_of(instance, checkpoint), data_versions(instance, HELD_OUT)
     requests = []
     for key in _stale(instance, graph, checkpoint):
-        mark = digest(key, weights, clips.get(key.split("|")[1]))[:16]
+        mark = digest("inputs", key, weights, clips.get(key.split("|")[1]))[:16]
         if key.split("|")[1] in clips and not _was_requested(instance, mark):
             requests.append(
                 dg.RunRequest(
@@ -144,7 +144,7 @@ def _stale(instance: dg.DagsterInstance, graph: Graph, checkpoint: str) -> list[
         key
         for key in keys
         if latest_record(instance, METRICS, key) is None
-        or recorded(instance, METRICS, key, FINGERPRINT) != fingerprint(instance, graph, METRICS, key, {})
+        or recorded(instance, METRICS, key, INPUTS) != fingerprint(instance, graph, METRICS, key, {})
     ]
 
 

@@ -14,6 +14,8 @@ from audiobuff_core.files import exists, join, read_json
 from audiobuff_core.seeding import digest
 
 FINGERPRINT = "fingerprint"
+INPUTS = "inputs"
+"""The fingerprint without options: whether something was made from today's inputs, whatever it was asked for."""
 PATH = "path"
 LATENTS = "latents"
 STREAMS = ("target", "structure", "semantic")

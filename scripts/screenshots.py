@@ -28,6 +28,7 @@ from resources.process_tree import end_tree
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 WIDTH, HEIGHT = 1440, 900
+GRAPH_WIDTH, GRAPH_HEIGHT = 1800, 1500
 MAX_BYTES = 150_000
 WAIT_SECONDS = 300
 SETTLE_MILLISECONDS = 5000
@@ -80,7 +81,7 @@ def take(page: Page, address: str, out: Path, only: list[str]) -> None:
     """Save a picture of every page."""
     run = wait_for(lambda: run_of_a_shard(address))
     for name, (place, text) in PAGES.items():
-        if only and name not in only:
+        if name not in only:
             continue
         page.goto(address + place.format(run=run), wait_until="domcontentloaded", timeout=120_000)
         page.get_by_text(text).first.wait_for(timeout=1000 * WAIT_SECONDS)
@@ -89,7 +90,15 @@ def take(page: Page, address: str, out: Path, only: list[str]) -> None:
         if name == "launchpad":
             open_launchpad(page)
         page.wait_for_timeout(SETTLE_MILLISECONDS)  # graphs lay themselves out after their data came
-        save(page.screenshot(), out / f"dagster_{name}.png")
+        save(picture_of_graph(page) if name == "lineage" else page.screenshot(), out / f"dagster_{name}.png")
+
+
+def picture_of_graph(page: Page) -> bytes:
+    """All groups opened, and nothing but the graph: it is wide, and its names are small."""
+    page.set_viewport_size({"width": GRAPH_WIDTH, "height": GRAPH_HEIGHT})
+    page.keyboard.press("Alt+e")
+    page.wait_for_timeout(SETTLE_MILLISECONDS)
+    return page.locator("svg[class*=AssetGraphExplorer_svgContainer]").screenshot()
 
 
 def open_launchpad(page: Page) -> None:
@@ -141,8 +150,10 @@ def main() -> None:
         sys.exit("No Chromium: install the package chromium, or name one by AUDIOBUFF_CHROMIUM")
     with dagster_at(arguments.home) as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        take(page, address, arguments.out, arguments.only)
+        for names, scale in (([name for name in PAGES if name != "lineage"], 1), (["lineage"], 2)):
+            if wanted := [name for name in names if not arguments.only or name in arguments.only]:
+                page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=scale)
+                take(page, address, arguments.out, wanted)
         browser.close()
 
 

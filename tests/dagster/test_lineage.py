@@ -20,6 +20,7 @@ from audiobuff_core.evaluation.pointers import read_pointer
 from audiobuff_core.models.schema import load_model
 from audiobuff_core.models.stored import read_weights
 from audiobuff_core.training.start import start_digest
+from jobs.checkpoints import wanted_evaluations
 from jobs.registration import find_arrivals, record_arrivals
 from resources.currency import data_versions, latest_record, recorded
 from resources.instance import open_instance, prepare_home
@@ -132,6 +133,12 @@ def test_blocking_checks_all_ran_and_passed(lineage):
     for check in blocking:
         (record, *_) = lineage.event_log_storage.get_asset_check_execution_history(check, limit=1)
         assert record.event.dagster_event.event_specific_data.passed, check
+
+
+def test_what_was_evaluated_need_not_be_again_before_a_release(lineage):
+    checkpoint = metadata(lineage, "model/dit_checkpoint")["checkpoint"]
+    wanted = wanted_evaluations(lineage, defs.resolve_asset_graph(), checkpoint)
+    assert wanted == []  # all kinds that have clips were measured on them
 
 
 def test_nothing_is_redone_when_nothing_changed(lineage, options):

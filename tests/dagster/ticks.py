@@ -7,7 +7,7 @@ import soundfile
 from audiobuff_assets.definitions import defs
 from audiobuff_assets.results import key
 from audiobuff_core.files import write_json
-from resources.currency import FINGERPRINT, fingerprint
+from resources.currency import INPUTS, fingerprint
 from resources.partitions import DAMAGE_KINDS, evaluation_key
 from resources.storage import Storage
 
@@ -60,7 +60,7 @@ class Place:
         for kind in KINDS:
             partition = evaluation_key(checkpoint, kind)
             mark = fingerprint(self.instance, self.repository.asset_graph, key("evaluation/metrics"), partition, {})
-            self.event("evaluation/metrics", f"metrics of {partition}", partition, **{FINGERPRINT: mark})
+            self.event("evaluation/metrics", f"metrics of {partition}", partition, **{INPUTS: mark})
 
 
 @dg.op
