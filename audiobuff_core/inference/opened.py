@@ -52,7 +52,8 @@ def open_model(
     Args:
         place: a `.pt` file or an export, of this project or of the original.
         sizes: by the original's names; what is given must be what the model has.
-        legacy_encoders: with which a model of the original is used, as its files name none.
+        legacy_encoders: with which a model of the original is used, as its files name none; one that was trained on
+            here does.
 
     Raises:
         CheckpointNotFound: nothing is there.
@@ -78,6 +79,8 @@ def _check_sizes(checkpoint: Checkpoint, told: Mapping[str, int]) -> None:
 
 
 def _legacy(checkpoint: LegacyCheckpoint, choice: EncoderChoice) -> OpenedModel:
+    if "encoders" in checkpoint.facts["meta"]:  # it was trained on here
+        choice = EncoderChoice(**checkpoint.facts["meta"]["encoders"])
     codec = load_codec(choice.codec)
     structure = load_feature_encoder("structure", choice.structure)
     semantic = load_feature_encoder("semantic", choice.semantic)

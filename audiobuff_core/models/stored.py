@@ -88,7 +88,9 @@ def _legacy(content: dict[str, Any], place: str, n_heads: int | None) -> StoredW
     configs = [legacy_config(content, state, place, n_heads=n_heads) for state in sets.values()]
     layouts = {"ema_backbone_state": "component", "ema_state": "combined", "model_state": "model only"}
     layout = next((name for key, name in layouts.items() if content.get(key)), "model components")
-    facts = {"epoch": content.get("epoch"), "meta": dict(content.get("meta") or {}), "layout": layout}
+    ours = content.get("config", {}).get("meta", {})  # of one that was trained on here, which knows its encoders
+    meta = dict(content.get("meta") or {}) | {name: ours[name] for name in ("encoders", "identities") if name in ours}
+    facts = {"epoch": content.get("epoch"), "meta": meta, "layout": layout}
     return StoredWeights(place, LEGACY_ARCHITECTURE, configs[0], None, sets, facts)
 
 

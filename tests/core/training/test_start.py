@@ -7,6 +7,7 @@ import torch
 
 from audiobuff_core.data.dataset import LatentDataset
 from audiobuff_core.data.snapshot import Snapshot
+from audiobuff_core.inference.opened import open_model
 from audiobuff_core.models.legacy import LegacyConfig, LegacyModel
 from audiobuff_core.models.legacy_field import LegacyField
 from audiobuff_core.models.model import ModelConfig
@@ -112,6 +113,8 @@ def test_the_original_is_trained_on_resumed_and_exported(
     exported = read_weights(tmp_path / "run")
     for name, tensor in content["ema_state"].items():
         assert torch.equal(exported.weight_sets["ema"][name], tensor)
+    for place in ("run", "run/checkpoint_best.pt"):  # restored with the encoders that it was trained on with
+        assert open_model(str(tmp_path / place)).meta["encoders"]["codec"] == "builtin"
     assert _train(snapshot, tmp_path / "run", "--resume_path", str(original), "--max_steps", "2") == 0
     assert read_checkpoint(str(tmp_path / "run" / "checkpoint_epoch_1.pt"))["train_state"]["step"] == 2
 
