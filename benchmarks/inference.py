@@ -32,6 +32,7 @@ from typing import Any, Final
 import numpy as np
 import psutil
 import torch
+from original_loop import CFG, CHUNK_TOKENS, field_of, originals_loop
 
 from audiobuff_assets.corpus_files import corpus_folder
 from audiobuff_core.audio.read import read_audio
@@ -44,21 +45,18 @@ from audiobuff_core.errors import PeerTooSlow, PeerUnavailable
 from audiobuff_core.evaluation.peers.catalogue import OPERATOR, PEERS
 from audiobuff_core.evaluation.peers.peer import Case
 from audiobuff_core.files import write_json
-from audiobuff_core.flow.guidance import ALL_HIDDEN, ALL_SHOWN, Guidance
-from audiobuff_core.flow.solver import time_grid
+from audiobuff_core.flow.guidance import Guidance
 from audiobuff_core.inference.opened import OpenedModel
 from audiobuff_core.inference.restore_file import restore_file
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.settings import Preset, RestoreSettings
 from audiobuff_core.inference.trajectory import flow_to_data
-from audiobuff_core.inference.windows import Conditions, WindowedField
 from audiobuff_core.models.model import ModelConfig, RestorationModel, Standardiser
-from audiobuff_core.models.precision import Precision, resolve_precision
+from audiobuff_core.models.precision import resolve_precision
 
 STEPS, LENGTHS, LOOP_STEPS, RATE = (4, 8, 16, 32), (1, 2, 4), 4, 44_100
 PRESET_GOALS: Final[dict[Preset, float]] = {"fast": 20.0, "balanced": 8.0, "best": 2.0}
 STEP_GOALS: Final = {4: 10.0, 16: 4.0}
-CHUNK_TOKENS, HOP_TOKENS, CFG = 256, 128, 1.5
 
 
 def untrained(d_model: int, depth: int) -> OpenedModel:
@@ -85,37 +83,6 @@ def recording(seconds: float) -> Waveform:
     """Noise: its content does not matter either."""
     samples = 0.1 * np.random.default_rng(0).standard_normal((1, round(seconds * 44_100)))
     return Waveform(samples.astype(np.float32), 44_100)
-
-
-def originals_loop(restorer: Restorer, conditions: Conditions, steps: int) -> torch.Tensor:
-    """Each chunk from its own noise to its end, then an overlap-add."""
-    damaged = conditions.damaged
-    num_frames = damaged.shape[1]
-    total, weight = torch.zeros_like(damaged), torch.zeros(num_frames, 1)
-    grid = time_grid(steps)
-    for first in range(0, num_frames, HOP_TOKENS):
-        last = min(num_frames, first + CHUNK_TOKENS)
-        part = Conditions(
-            damaged[:, first:last], conditions.frame_rate, conditions.structure, conditions.semantic, conditions.tau
-        )
-        field = _field(restorer, part, 0, "fp32")
-        x = torch.randn(part.damaged.shape)
-        for now, then in itertools.pairwise(grid):
-            t = torch.full((len(x),), float(now))
-            shown, null = field(x, t, (ALL_SHOWN,)), field(x, t, (ALL_HIDDEN,))
-            x = x + float(then - now) * (null + CFG * (shown - null))
-        total[:, first:last] += x
-        weight[first:last] += 1
-        if last == num_frames:
-            break
-    return total / weight
-
-
-def _field(restorer: Restorer, conditions: Conditions, overlap: int, precision: Precision) -> WindowedField:
-    return WindowedField(
-        restorer.model, conditions, window_frames=CHUNK_TOKENS, overlap_frames=overlap, precision=precision,
-        device=restorer.device,
-    )  # fmt: skip
 
 
 def peak_mib_of(work: Callable[[], Any]) -> float:
@@ -186,7 +153,7 @@ def loop_rows(restorer: Restorer, seconds: float, repeats: int) -> list[Row]:
     noise = torch.randn(conditions.damaged.shape)
 
     def ours() -> None:
-        field = _field(restorer, conditions, CHUNK_TOKENS // 4, restorer.precision)
+        field = field_of(restorer, conditions, CHUNK_TOKENS // 4, restorer.precision)
         flow_to_data(field, "damaged", noise, steps=LOOP_STEPS, guidance=Guidance(scale=CFG))
 
     loops = {"original": lambda: originals_loop(restorer, conditions, LOOP_STEPS), "ours": ours}
