@@ -81,7 +81,7 @@ def _items(arguments: argparse.Namespace) -> "list[Item]":
     """The items of the folders that were named, or of the evaluation in DIR."""
     from audiobuff_core.errors import DataMissing, InvalidConfig
     from audiobuff_core.evaluation.pairs import FLOOR, Item, System, pair_files
-    from audiobuff_core.files import read_json
+    from audiobuff_core.files import exists, read_json
 
     if arguments.clean or arguments.degraded or arguments.restored:
         named = [text.partition("=") for text in arguments.restored]
@@ -97,6 +97,10 @@ def _items(arguments: argparse.Namespace) -> "list[Item]":
             print(problem, file=sys.stderr)
         return items
     place = arguments.folder / "evaluation.json"
+    if not exists(place):
+        raise DataMissing(
+            f"No {place}: expected the folder of an evaluation; run audiobuff evaluate --out {arguments.folder} first"
+        )
     try:
         found = [one for one in read_json(place)["items"] if not one["left_out"]]
         files = [{row: Path(path) for row, path in one["files"].items()} for one in found]

@@ -132,8 +132,19 @@ def run(arguments: argparse.Namespace) -> int:
     for line in _reports(options.out_dir, snapshot):
         print(line, file=sys.stderr)
     num_training = sum(item.split == "train" for item in snapshot.items)
-    print(f"Prepared {len(snapshot.items)} items, {num_training} to train on: train.py --data_dir {options.out_dir}")
+    num_held_out = sum(_held_out(options.out_dir, shard) for shard in snapshot.shards)
+    print(
+        f"Prepared {len(snapshot.items)} items, {num_training} to train on: train.py --data_dir {options.out_dir} "
+        f"(recordings held out, never trained on: {num_held_out})"
+    )
     return 0
+
+
+def _held_out(root: str, shard: str) -> int:
+    """How many recordings of a shard are held out, to be judged by."""
+    from audiobuff_core.data.ingest import load_pristine
+
+    return len({one.recording for one in load_pristine(root, shard).tracks if one.split == "held_out"})
 
 
 def _reports(root: str, snapshot: "Snapshot") -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -236,5 +237,8 @@ def test_training_without_latents_says_what_to_run(tmp_path: Path, capsys: pytes
 def test_the_tool_has_the_same_command(recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["prepare", "--source_dir", str(recordings), "--out_dir", str(tmp_path), "--max_files", "6", *BUILTIN]
     assert audiobuff.main(flags) == 0
-    assert "to train on" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    counts = re.search(r"Prepared (\d+) items, \d+ to train on: .*never trained on: (\d+)\)", said)
+    assert counts is not None
+    assert int(counts[1]) + int(counts[2]) == 6
     assert (tmp_path / "prepared.json").exists()

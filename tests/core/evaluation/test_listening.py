@@ -226,5 +226,5 @@ def test_bad_folders_and_options(folders, capsys):
     for arguments in (["--clean", str(folders)], ["--listener", "a/b"], []):
         assert cli.main(["listen", page, *arguments]) == 1
     errors = capsys.readouterr().err.splitlines()
-    assert ["together" in errors[0], "letters" in errors[1], "evaluation.json" in errors[2]] == [True] * 3
+    assert ["together" in errors[0], "letters" in errors[1], "run audiobuff evaluate --out" in errors[2]] == [True] * 3
     assert issubclass(DataMissing, AudioBuffError)
