@@ -8,8 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from audiobuff_core.codecs.registry import CODECS, SIDE_STREAMS, load_codec, load_feature_encoder
 from audiobuff_core.codecs.weights import PUBLISHED, weights_root, weights_state
-from audiobuff_core.errors import EncoderUnavailable
+from audiobuff_core.errors import AudioBuffError, EncoderUnavailable
 from audiobuff_core.files import is_local, local_path
 
 # encoder -> (option, packages)
@@ -20,7 +21,6 @@ _ENCODERS: Final = {
     "xcodec": ("--structure", ("transformers",)),
     "audiomae": ("--semantic", ("timm",)),
 }
-_XCODEC_MODULE: Final = "xcodec"
 _PIP_NAMES: Final = {"dac": "descript-audio-codec"}
 GIB: Final = 1 << 30
 
@@ -51,7 +51,9 @@ def examine() -> dict[str, Any]:
     }
     for name, (option, packages) in _ENCODERS.items():
         encoders[name] = _encoder(name, option, packages)
-    encoders["xcodec-module"] = _module()
+    for option, registered in (("codec", CODECS), *SIDE_STREAMS.items()):
+        # `-summed` is another space of the same weights.
+        encoders |= {n: _loaded(n, option) for n in registered if n.removesuffix("-summed") not in encoders}
     return {"encoders": encoders, "weights_folder": weights_root(), "machine": _machine()}
 
 
@@ -79,18 +81,20 @@ def _encoder(name: str, option: str, packages: tuple[str, ...]) -> dict[str, Any
     }
 
 
-def _module() -> dict[str, Any]:
-    """The X-Codec that a user may have installed; its weights are its own matter."""
-    is_there = find_spec(_XCODEC_MODULE) is not None
-    return {
-        "usable": is_there,
-        "option": "--structure",
-        "packages": {_XCODEC_MODULE: is_there},
-        "weights": None,
-        "fix": None
-        if is_there
-        else "pip install git+URL of a module `xcodec`, if you have one; --structure xcodec needs none",
-    }
+def _loaded(name: str, option: str) -> dict[str, Any]:
+    """Of an encoder of which only the registry knows, such as a module of the user's: it is usable if it loads."""
+    fix = None
+    try:
+        if option == "codec":
+            load_codec(name)
+        else:
+            load_feature_encoder(option, name)  # type: ignore[arg-type]  # of the streams' names
+    except Exception as error:  # a user's own code may raise anything, and what it is has to be told
+        shown = " ".join(str(error).split())
+        fix = (
+            shown if isinstance(error, AudioBuffError) else f"{name} can't be loaded ({type(error).__name__}: {shown})"
+        )
+    return {"usable": fix is None, "option": f"--{option}", "packages": {}, "weights": None, "fix": fix}
 
 
 def _machine() -> dict[str, Any]:

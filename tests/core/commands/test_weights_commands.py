@@ -3,6 +3,7 @@ import hashlib
 import json
 import sys
 import threading
+import types
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -236,6 +237,18 @@ def test_doctor_speaks_to_people_and_programs(server, capsys):
     assert "pip install git+URL" in found["encoders"]["xcodec-module"]["fix"]
     assert found["machine"]["cores"] >= 1
     assert found["machine"]["disk_free_gib"] > 0
+
+
+def test_an_encoder_that_only_the_registry_knows_is_usable_if_it_loads(server, monkeypatch):
+    usual = SIDE_STREAMS["structure"]["builtin"]
+    monkeypatch.setitem(SIDE_STREAMS["structure"], "fourth", usual)
+    monkeypatch.setitem(SIDE_STREAMS["semantic"], "fifth", "audiobuff_core.codecs.descriptors:NotThere")
+    found = examine()["encoders"]
+    assert (found["fourth"]["usable"], found["fourth"]["option"]) == (True, "--structure")
+    assert not found["fifth"]["usable"]
+    assert "fifth can't be loaded (AttributeError" in found["fifth"]["fix"]
+    monkeypatch.setitem(sys.modules, "xcodec", types.ModuleType("xcodec"))
+    assert "no load_model" in examine()["encoders"]["xcodec-module"]["fix"]
 
 
 def test_damaged_weights_are_not_called_usable(server, tmp_path):
