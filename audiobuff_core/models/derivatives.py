@@ -15,10 +15,6 @@ from torch.nn import functional
 
 from audiobuff_core.models.rotary import turn
 
-EPSILON = torch.finfo(torch.float32).eps
-"""What `torch.nn.functional.rms_norm` adds to the mean square."""
-
-
 def normalise_and_rotate(
     heads: Float[Tensor, "batch heads frames head_dim"],
     scale: Float[Tensor, "head_dim"],
@@ -33,7 +29,9 @@ class _NormaliseAndRotate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, heads: Tensor, scale: Tensor, cos: Tensor, sin: Tensor) -> Tensor:  # noqa: ANN401
         values = heads.float()
-        inverse = (values.square().mean(dim=-1, keepdim=True) + EPSILON).rsqrt()
+        # What `rms_norm` adds to the mean square; said here, as compiling takes a module's number for one that varies.
+        epsilon = torch.finfo(torch.float32).eps
+        inverse = (values.square().mean(dim=-1, keepdim=True) + epsilon).rsqrt()
         ctx.save_for_backward(heads, inverse, scale, cos, sin)
         return turn(values * inverse * scale, cos, sin).to(heads.dtype)
 
