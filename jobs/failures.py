@@ -65,7 +65,16 @@ def reason_of(context: dg.RunFailureSensorContext) -> str:
             found.append(failure.description)  # one of ours, made to be read
         elif error is not None:
             found.append(" ".join((error.cause or error).message.split()))
+    found += reasons_of_checks(context.instance, context.dagster_run.run_id)
     return redacted(" ".join(found) or context.failure_event.message or "no reason given")[:MAX_CHARACTERS]
+
+
+def reasons_of_checks(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """What each check that the run did not pass gives as its reason."""
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    events = [entry.dagster_event for entry in entries if entry.dagster_event is not None]
+    evaluations = [event.asset_check_evaluation_data for event in events]
+    return [str(one.metadata["reason"].value) for one in evaluations if not one.passed and "reason" in one.metadata]
 
 
 def log_path(instance: dg.DagsterInstance) -> Path:

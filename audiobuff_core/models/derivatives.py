@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from audiobuff_core.models.rotary import turn
 
+
 def normalise_and_rotate(
     heads: Float[Tensor, "batch heads frames head_dim"],
     scale: Float[Tensor, "head_dim"],

@@ -15,9 +15,17 @@ def failing():
     raise ValueError("the password is hunter22, and s3://user:hunter22@host/x failed")
 
 
-def report_failure(place):
-    jobs = [dg.define_asset_job("failing_job", "*")]
-    job = dg.Definitions(assets=[failing], jobs=jobs).resolve_job_def("failing_job")
+@dg.asset_check(asset=failing, blocking=True)
+def too_bad():
+    return dg.AssetCheckResult(passed=False, metadata={"reason": "SI-SDR is worse by 6.5 dB"})
+
+
+THE_ASSET = dg.AssetSelection.assets(failing).without_checks()
+
+
+def report_failure(place, selection=THE_ASSET):
+    jobs = [dg.define_asset_job("failing_job", selection)]
+    job = dg.Definitions(assets=[failing], asset_checks=[too_bad], jobs=jobs).resolve_job_def("failing_job")
     result = job.execute_in_process(instance=place.instance, raise_on_error=False)
     context = dg.build_run_status_sensor_context(
         sensor_name="report_failed_runs",
@@ -39,6 +47,12 @@ def test_a_failed_run_is_one_line_with_its_link_and_without_secrets(place, monke
     assert "failing_job" in line
     assert "the password is ***" in line
     assert "hunter22" not in line
+
+
+def test_a_check_that_failed_tells_its_reason(place):
+    report_failure(place, dg.AssetSelection.checks(too_bad))
+    (line,) = tmp_lines(place)
+    assert "SI-SDR is worse by 6.5 dB" in line
 
 
 def tmp_lines(place):
