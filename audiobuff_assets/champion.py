@@ -58,7 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.rollback and (arguments.to or arguments.reason):
         raise InvalidConfig("audiobuff champion: --to and --reason go with --rollback")
     home = Path(arguments.home or os.environ.get(HOME_VARIABLE, "") or DEFAULT_HOME)
-    root = storage_root(os.environ.get(ROOT_VARIABLE, "") or str(home / "data"))
+    # As assets and `restore` look for it: a home of its own has its data only where it is named.
+    root = storage_root(os.environ.get(ROOT_VARIABLE, "") or (str(home / "data") if arguments.home else ""))
     if arguments.rollback:
         champion = roll_back(root, to=arguments.to, reason=arguments.reason)
         report_champion(home, champion, reigns(root)[-1].reason)

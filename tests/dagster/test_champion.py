@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from audiobuff_assets import cli
+from audiobuff_assets.champion import champion_place
 from audiobuff_core.evaluation.pointers import read_pointer, remember, write_pointer
 from audiobuff_core.files import join, write_json
 from resources.currency import FINGERPRINT, latest_record, recorded
@@ -62,3 +63,12 @@ def test_wrong_ways_are_one_line(home, capsys, tmp_path):
     assert "expected a champion of earlier, one of old" in errors[1]
     assert "never was a champion" in errors[2]
     assert cli.main(["champion", "--home", str(tmp_path / "empty")]) == 0
+
+
+def test_history_is_of_the_champion_that_restores(home, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "elsewhere"))
+    monkeypatch.chdir(tmp_path)
+    home.rename(tmp_path / ".dagster")
+    assert cli.main(["champion"]) == 0
+    assert "new: new was not worse." in capsys.readouterr().out
+    assert champion_place() == str(tmp_path / ".dagster" / "data" / "checkpoints" / "new")
