@@ -78,18 +78,17 @@ def prepare(root: str) -> Snapshot:
     return make_snapshot(root, shards, encoders=encoders)
 
 
-def trained(root: str, snapshot: Snapshot, source: str, steps: int) -> tuple[Restorer, float]:
-    """The network of `source` after `steps` steps, and the seconds that they took (0 if it was there)."""
+def trained(root: str, snapshot: Snapshot, source: str, steps: int) -> Restorer:
+    """The network of `source` after `steps` steps."""
     options = {"source": source, "max_steps": steps, "times": "logit_normal", **TRAINING[source]}
     config = config_for("demo", options)
     key = training_key(snapshot.digest, profile="demo", seed=config.seed, overrides=options)
     folder = join(root, "checkpoints", key)
-    begin = time.perf_counter()
     ranks = Ranks(rank=0, world_size=1, device=torch.device("cpu"))
     train(
         config, profile="demo", snapshot_url=snapshot.path, folder_url=folder, ranks=ranks, on_log=lambda row: None
     )  # fmt: skip
-    return Restorer.load(folder), time.perf_counter() - begin
+    return Restorer.load(folder)
 
 
 def measured(root: str, restorer: Restorer, source: str, tau: float, steps: int, clips: int) -> Row:
@@ -141,12 +140,12 @@ def main() -> None:
         snapshot = prepare(root)
         for kind in KINDS:
             damage_held_out(root, kind, shards=list_shards(root), max_clips=arguments.clips)
-        rows, seconds = [], {}
+        rows = []
         for source, settings in SETTINGS.items():
-            restorer, seconds[source] = trained(root, snapshot, source, arguments.steps)
+            restorer = trained(root, snapshot, source, arguments.steps)
             rows += [measured(root, restorer, source, tau, steps, arguments.clips) for tau, steps in settings]
     print_table(rows)
-    facts = {"steps": arguments.steps, "snapshot": snapshot.digest, "training_seconds": seconds}
+    facts = {"steps": arguments.steps, "snapshot": snapshot.digest}
     write_json(arguments.out, facts | {"rows": [asdict(row) for row in rows]})
 
 

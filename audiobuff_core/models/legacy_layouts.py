@@ -19,10 +19,10 @@ def legacy_weight_sets(content: Mapping[str, Any], place: str) -> dict[str, Stat
     then combined (`ema_state`); where the average has no aligner, the trained one takes its place.
 
     Raises:
-        InvalidCheckpoint: it holds neither.
+        InvalidCheckpoint: it holds neither, or tensors that no network of the original has.
     """
-    model_parts = _split(content, "model")
-    ema_parts = _split(content, "ema")
+    model_parts = _split(content, "model", place)
+    ema_parts = _split(content, "ema", place)
     sets: dict[str, State] = {}
     if ema_parts is not None:
         backbone, aligner = ema_parts
@@ -85,13 +85,18 @@ def legacy_model(config: LegacyConfig, state: State, place: str) -> LegacyModel:
     return model.eval()
 
 
-def _split(content: Mapping[str, Any], which: str) -> tuple[State, State] | None:
+def _split(content: Mapping[str, Any], which: str, place: str) -> tuple[State, State] | None:
     """Backbone and aligner of one set, without prefixes; the aligner may be empty."""
     if backbone := content.get(f"{which}_backbone_state"):
         return dict(backbone), dict(content.get(f"{which}_aligner_state") or {})
     combined = content.get(f"{which}_state")
     if not combined:
         return None
+    if strange := sorted(name for name in combined if not name.startswith((VFN, ALIGNER))):
+        raise InvalidCheckpoint(
+            f"{place} has {len(strange)} tensors in {which}_state that no network of the original has, as "
+            f"{strange[0]}: expected names under {VFN} and {ALIGNER} only; remove the others if they are not needed"
+        )
     return _under(combined, VFN), _under(combined, ALIGNER)
 
 

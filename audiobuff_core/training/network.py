@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
+from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.models.legacy import LEGACY_ARCHITECTURE, LegacyConfig
 from audiobuff_core.models.legacy_export import LegacyExport, write_legacy_export
 from audiobuff_core.models.legacy_field import LegacyField
@@ -22,9 +23,15 @@ def make_network(config: TrainingConfig, dims: dict[str, int]) -> Network:
         dims: width of each stream.
 
     Raises:
-        InvalidCheckpoint: the original's architecture can't have these sizes.
+        InvalidConfig: latents of another width than the original's architecture can take.
+        InvalidCheckpoint: its other sizes contradict each other.
     """
     if config.architecture == LEGACY_ARCHITECTURE:
+        if config.d_model != dims["target"]:
+            raise InvalidConfig(
+                f"d_model {config.d_model} but latents of width {dims['target']}: a network of the original is as wide "
+                "as its latents; prepare them with the codec that it was trained with, or begin without it"
+            )
         sizes = LegacyConfig(
             in_channels=dims["target"],
             d_model=config.d_model,

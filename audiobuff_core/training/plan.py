@@ -45,9 +45,9 @@ def plan_lines(config: TrainingConfig, snapshot_url: str, ranks: Ranks) -> list[
         f"step         {samples} segments: {_counted(ranks.world_size)} x {config.grad_accum_steps} x "
         f"{config.batch_size}, {ranks.device}, {resolve_precision(precision, ranks.device)}",
         f"steps        {steps}, an epoch each {len(dataset.slots) / samples:.1f}",
-        f"memory       about {_gib(weights + kept)} a process: {_gib(weights)} for weights, average and moments, "
-        f"{_gib(kept)} for the backward pass",
-        f"checkpoint   about {_gib(16 * network.num_parameters())} a file",
+        f"memory       about {_size(weights + kept)} a process: {_size(weights)} for weights, average and moments, "
+        f"{_size(kept)} for the backward pass",
+        f"checkpoint   about {_size(16 * network.num_parameters())} a file",
     ]
 
 
@@ -97,8 +97,8 @@ def imagined_network(config: TrainingConfig, dims: dict[str, int]) -> Network:
         return make_network(config, dims)
 
 
-def _gib(num_bytes: int) -> str:
-    return f"{num_bytes / 2**30:.2f} GiB"
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 2**30:.2f} GiB" if num_bytes >= 2**28 else f"{num_bytes / 2**20:.1f} MiB"
 
 
 def _counted(num_processes: int) -> str:

@@ -139,6 +139,10 @@ def test_missing_and_surplus_weights_are_never_passed_over(tmp_path: Path, refer
     del content["model_state"]["vfn.proj_in.weight"]
     with pytest.raises(InvalidCheckpoint, match=r"proj_in\.weight"):
         load_checkpoint(_saved(content, tmp_path))
+    content = _content("model_state_only.pt")
+    content["model_state"]["codec.extra"] = torch.zeros(1)
+    with pytest.raises(InvalidCheckpoint, match=r"1 tensors in model_state .* codec\.extra"):
+        load_checkpoint(_saved(content, tmp_path))
 
 
 def test_an_unknown_architecture_is_named(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_sizes_that_the_original_can_not_have_are_one_line(
 ) -> None:
     assert _train(snapshot, tmp_path, "--init_from", str(LEGACY / "checkpoint_epoch_3.pt")) == 1
     error = capsys.readouterr().err
-    assert "d_model 32 and in_channels 512 differ" in error
+    assert "d_model 32 but latents of width 512" in error
     assert error.count("\n") == 1
 
 
