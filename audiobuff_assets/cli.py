@@ -28,10 +28,10 @@ from audiobuff_core.commands import (
     serve,
     train,
 )
-from audiobuff_core.commands.command_parser import CommandParser
+from audiobuff_core.commands.command_parser import EXIT_WRONG_USAGE, CommandParser
 from audiobuff_core.errors import AudioBuffError
 
-EXIT_FAILED, EXIT_WRONG_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 _EXAMPLES = """examples:
   audiobuff restore interview.wav -o repaired.wav        repair a recording; -o FOLDER for many
   audiobuff demo                                         train a small model, restore and measure, in minutes

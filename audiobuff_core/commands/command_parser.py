@@ -2,7 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
+
+EXIT_WRONG_USAGE = 2
 
 
 class _Help(argparse.HelpFormatter):
@@ -22,11 +25,19 @@ class CommandParser(argparse.ArgumentParser):
         """Make a parser with our help; see `argparse.ArgumentParser`."""
         options.setdefault("formatter_class", _Help)
         super().__init__(*arguments, **options)
+        self._given: Sequence[str] = ()
+
+    def error(self, message: str) -> NoReturn:
+        """End with one line, which names the help and not all options, and exit code 2."""
+        dashed = [name for name in self._given if name.startswith("-") and Path(name).is_file()]
+        hint = f"; names that begin with a dash go last, after `--`: `-- {dashed[0]}`" if dashed else ""
+        self.exit(EXIT_WRONG_USAGE, f"{self.prog}: error: {message}{hint}; see `{self.prog} --help`\n")
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]  # noqa: ANN401
         """As `argparse.ArgumentParser.parse_known_args`, with every option in the spelling that it was added in."""
         if args is None:
             return super().parse_known_args(args, namespace)
+        self._given = args
         spellings = {_plain(option): option for option in self._option_string_actions}
         spelled, given = [], iter(args)
         for argument in given:

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from audiobuff_core.inference.settings import PRESETS, SOLVERS, RestoreSettings
+from audiobuff_core.errors import InvalidConfig
+from audiobuff_core.inference.settings import NETWORK, PRESETS, SOLVERS, RestoreSettings
 
 FindModel = Callable[[], str | None]
 
@@ -162,6 +163,20 @@ def settings_of(arguments: argparse.Namespace) -> RestoreSettings:
     )
 
 
+def check_left_out(without: tuple[str, ...]) -> None:
+    """Refuse names of `--without` that leave nothing out.
+
+    Raises:
+        InvalidConfig: naming them.
+    """
+    from audiobuff_core.treatment.chain import TREATMENTS
+
+    known = (NETWORK, *TREATMENTS)
+    unknown = [name for name in without if name not in known]
+    if unknown:
+        raise InvalidConfig(f"--without {', '.join(unknown)}: expected any of {', '.join(known)}")
+
+
 def run(arguments: argparse.Namespace, champion: FindModel) -> int:
     """Restore all inputs; 1 if any failed.
 
@@ -173,6 +188,7 @@ def run(arguments: argparse.Namespace, champion: FindModel) -> int:
     from audiobuff_core.commands.restore_places import plan_places
 
     settings = settings_of(arguments)
+    check_left_out(settings.without)
     plan = plan_places(arguments.inputs, arguments.output)
     place = chosen_model(arguments.checkpoint, champion)
     restorer = _restorer(arguments, place)

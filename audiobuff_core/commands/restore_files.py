@@ -79,11 +79,20 @@ def is_done(place: RestorePlace, task: RestoreFiles) -> bool:
 def _restored(place: RestorePlace, task: RestoreFiles) -> str:
     """Restore one recording; a line about it."""
     from audiobuff_core.audio.recording import read_recording
-    from audiobuff_core.inference.restore_file import Extras, check_restorable, read_restorable, restore_file
+    from audiobuff_core.inference.restore_file import (
+        Extras,
+        check_places,
+        check_restorable,
+        read_restorable,
+        restore_file,
+    )
+    from audiobuff_core.inference.restored_recording import check_settings
     from audiobuff_core.progress import share_bar
 
     if task.dry_run:
+        check_places(place.source, place.destination)
         recording = read_restorable(place.source)
+        check_settings(recording, task.settings)
         coding = f"{recording.sample_rate} Hz, {recording.channels} channel(s), {recording.subtype}"
         return f"{recording.duration_seconds:.1f} s, {coding}, to {printable(str(place.destination))}"
     if task.spectrogram:

@@ -21,6 +21,16 @@ Was = Callable[[int, int], Samples]
 """Samples [first, last) of the damaged recording, float32 [channels, last - first]."""
 
 
+def check_band(sample_rate: int, below_hz: float) -> None:
+    """Refuse a band that nothing lies above.
+
+    Raises:
+        InvalidConfig: naming it.
+    """
+    if below_hz >= sample_rate / 2:
+        raise InvalidConfig(f"--keep-below {below_hz:g}: expected less than half of the rate, {sample_rate / 2:g} Hz")
+
+
 def keep_band(wet: Samples, was: Was, sample_rate: int, below_hz: float) -> None:
     """Give `wet` [channels, samples], in place, the band of the damaged recording below `below_hz`.
 
@@ -29,8 +39,7 @@ def keep_band(wet: Samples, was: Was, sample_rate: int, below_hz: float) -> None
     Raises:
         InvalidConfig: there is nothing above that frequency.
     """
-    if below_hz >= sample_rate / 2:
-        raise InvalidConfig(f"--keep-below {below_hz:g}: expected less than half of the rate, {sample_rate / 2:g} Hz")
+    check_band(sample_rate, below_hz)
     reach = max(16, round(_FILTER_SECONDS * sample_rate))
     low_pass = firwin(2 * reach + 1, below_hz, fs=sample_rate).astype(np.float32)
     behind = np.zeros((wet.shape[0], reach), np.float32)

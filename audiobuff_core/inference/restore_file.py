@@ -20,7 +20,7 @@ from audiobuff_core.audio.write import DEFAULT_SUBTYPES, WAV_LIMIT_BYTES
 from audiobuff_core.codecs.file_hash import file_hash
 from audiobuff_core.errors import InvalidAudio, InvalidConfig
 from audiobuff_core.files import atomic_path, require_writable, write_json
-from audiobuff_core.inference.restored_recording import RestoredRecording, restore_recording, rows_of, span_of
+from audiobuff_core.inference.restored_recording import RestoredRecording, check_settings, restore_recording
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.settings import RestoreSettings
 from audiobuff_core.seeding import digest
@@ -139,8 +139,7 @@ def restore_file(
     source, destination = Path(input_path), Path(output_path)
     check_places(source, destination)
     recording = _for_output(read_restorable(source), destination, sample_rate)
-    span_of(recording, settings)
-    rows_of(recording, settings)
+    check_settings(recording, settings)
     require_writable(destination)
     started = time.monotonic()
     before = measured(recording.stored, recording.sample_rate)

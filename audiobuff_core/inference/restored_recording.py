@@ -10,7 +10,7 @@ from audiobuff_core.audio.peaks import limit_peaks
 from audiobuff_core.audio.recording import BLOCK_SAMPLES, Recording, Stored, as_floats
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.errors import InvalidConfig
-from audiobuff_core.inference.blending import blend, keep_band
+from audiobuff_core.inference.blending import blend, check_band, keep_band
 from audiobuff_core.inference.changes import ChangeMeter, FrameEnergies, changed_places
 from audiobuff_core.inference.confidence import ConfidenceMap
 from audiobuff_core.inference.restorer import Restorer
@@ -109,6 +109,18 @@ def _limited(
     return [(begin + start, begin + stop) for start, stop in places]
 
 
+def check_settings(recording: Recording, settings: RestoreSettings) -> None:
+    """Refuse, before anything slow, what does not suit `recording`.
+
+    Raises:
+        InvalidConfig: a stretch, a channel or a band that is not there.
+    """
+    span_of(recording, settings)
+    rows_of(recording, settings)
+    if settings.keep_below_hz is not None:
+        check_band(recording.sample_rate, settings.keep_below_hz)
+
+
 def span_of(recording: Recording, settings: RestoreSettings) -> tuple[int, int]:
     """The samples [begin, end) that may change.
 
@@ -201,6 +213,7 @@ def _restore(
         meter.add(wet[:, done : done + piece.shape[1]], piece)
         wet[:, done : done + piece.shape[1]] = piece
         done += piece.shape[1]
+        del piece  # else it would lie in memory while the next section is restored
     return meter.energies()
 
 

@@ -98,6 +98,7 @@ def test_a_bad_file_is_one_line_and_the_others_are_done(here, model, capsys):
         (["in.wav", "-o", "out.wav", "--device", "gpu9"], "--device gpu9"),
         (["in.wav", "-o", "out.wav", "--sway", "2"], "sway 2.0 (expected -1 to 1.75)"),
         (["in.wav", "-o", "out.wav", "--cfg-interval", "0.5", "0.5"], "cfg_interval (0.5, 0.5)"),
+        (["in.wav", "-o", "out.wav", "--without", "hum,hiss"], "--without hiss: expected any of network, gaps"),
     ],
 )  # fmt: skip
 def test_bad_requests_are_one_line_and_leave_nothing(here, model, capsys, arguments, reason):
@@ -123,8 +124,12 @@ def test_a_stretch_that_is_absent_and_wrong_words_are_refused(here, model, capsy
     assert not (here / "out.wav").exists()
 
 
-def test_a_leading_dash_needs_two(here, model):
+def test_a_leading_dash_needs_two(here, model, capsys):
     write(here / "-in.wav")
+    with pytest.raises(SystemExit):
+        restore("-in.wav", "-o", "out.wav", *model)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "after `--`: `-- -in.wav`" in said
     assert restore("-o", "out.wav", *model, "--", "-in.wav") == 0
     assert (here / "out.wav").exists()
 
@@ -133,6 +138,23 @@ def test_a_dry_run_writes_nothing(here, model, capsys):
     write(here / "in.wav", channels=2)
     assert restore("in.wav", "-o", "out.wav", "--dry-run", *model) == 0
     assert "16000 Hz, 2 channel(s), PCM_16, to out.wav" in capsys.readouterr().out
+    assert [path.name for path in here.iterdir()] == ["in.wav"]
+
+
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["-o", "out.wav", "--only", "5-6"], "ends at 0.300 s"), (["-o", "out.wav", "--channels", "2"], "has 1"),
+        (["-o", "out.wav", "--keep-below", "8000"], "less than half of the rate"), (["-o", "out.m4a"], "has format"),
+        (["-o", "in.wav"], "never overwritten"),
+    ],
+)  # fmt: skip
+def test_what_would_fail_is_told_before_anything_is_done(here, model, capsys, monkeypatch, options, reason, dry):
+    monkeypatch.setattr("audiobuff_core.inference.restore_file.restore_recording", lambda *_, **__: pytest.fail("late"))
+    write(here / "in.wav")
+    assert restore("in.wav", *options, *dry, *model) == 1
+    assert reason in capsys.readouterr().err
     assert [path.name for path in here.iterdir()] == ["in.wav"]
 
 
