@@ -185,11 +185,15 @@ def run(arguments: argparse.Namespace, champion: FindModel) -> int:
     """
     from audiobuff_core.commands.chosen_model import chosen_model
     from audiobuff_core.commands.restore_files import RestoreFiles, restore_all
-    from audiobuff_core.commands.restore_places import plan_places
+    from audiobuff_core.commands.restore_places import check_beside, plan_places
 
     settings = settings_of(arguments)
     check_left_out(settings.without)
     plan = plan_places(arguments.inputs, arguments.output)
+    if arguments.delta:
+        from audiobuff_core.inference.restore_file import delta_path
+
+        check_beside(plan, delta_path)
     place = chosen_model(arguments.checkpoint, champion)
     restorer = _restorer(arguments, place)
     task = RestoreFiles(restorer, place, settings, arguments.delta, arguments.spectrogram, arguments.dry_run)

@@ -2,6 +2,7 @@
 
 import glob
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,22 @@ def _refuse_overwriting(places: dict[Path, Path]) -> None:
     for destination, source in places.items():
         if destination.resolve() in sources:
             raise InvalidConfig(f"{source} would go to {destination}, which is an input: name another folder")
+
+
+def check_beside(plan: RestorePlan, beside: Callable[[Path], Path]) -> None:
+    """Refuse a plan where the file that `beside` names for an output is another's too, an output or an input.
+
+    Raises:
+        InvalidConfig: naming the file and both recordings.
+    """
+    taken = {path.resolve(): place.source for place in plan.places for path in (place.source, place.destination)}
+    for place in plan.places:
+        extra = beside(place.destination)
+        other = taken.setdefault(extra.resolve(), place.source)
+        if other != place.source or extra.resolve() == place.source.resolve():
+            raise InvalidConfig(
+                f"{extra}, to be written for {place.source}, would be in the way of {other}: restore to two folders"
+            )
 
 
 def _is_file_name(output: Path) -> bool:

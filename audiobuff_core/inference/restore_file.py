@@ -138,6 +138,8 @@ def restore_file(
     settings, extras = settings or RestoreSettings(), extras or Extras()
     source, destination = Path(input_path), Path(output_path)
     check_places(source, destination)
+    if extras.delta:
+        check_places(source, delta_path(destination))
     recording = _for_output(read_restorable(source), destination, sample_rate)
     check_settings(recording, settings)
     require_writable(destination)

@@ -98,11 +98,15 @@ def test_a_bad_file_is_one_line_and_the_others_are_done(here, model, capsys):
         (["in.wav", "-o", "out.wav", "--device", "gpu9"], "--device gpu9"),
         (["in.wav", "-o", "out.wav", "--sway", "2"], "sway 2.0 (expected -1 to 1.75)"),
         (["in.wav", "-o", "out.wav", "--cfg-interval", "0.5", "0.5"], "cfg_interval (0.5, 0.5)"),
+        (["in.removed.wav", "-o", "in.wav", "--delta"], "in the way of in.removed.wav"),
+        (["in.wav", "in.flac", "-o", "out", "--delta"], "in the way of in.wav"),
+        (["in.wav", "in.removed.wav", "-o", "out", "--delta"], "in the way of in.removed.wav"),
         (["in.wav", "-o", "out.wav", "--without", "hum,hiss"], "--without hiss: expected any of network, gaps"),
     ],
 )  # fmt: skip
 def test_bad_requests_are_one_line_and_leave_nothing(here, model, capsys, arguments, reason):
-    write(here / "in.wav")
+    for name in ("in.wav", "in.flac", "in.removed.wav"):
+        write(here / name)
     write(here / "b" / "in.wav", seed=2)
     (here / "empty").mkdir()
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
