@@ -128,7 +128,7 @@ class Restorer:
 
         Args:
             read: gives samples [first, last) of the recording as float32 [channels, last - first]. It is asked for
-                all of them once, to know the level, and then always further on than what was yielded.
+                the first, for all of them once, to know the level, and then always further on than what was yielded.
             num_samples: in each channel.
             sample_rate: in Hz.
             **options: see `Options`.
@@ -141,25 +141,29 @@ class Restorer:
             InvalidConfig: an option out of its range.
         """
         chosen = settled(options, self.meta["inference"])
-        sections = plan_sections(num_samples, sample_rate, self.codec)
+        channels = len(read(0, 1))
+        sections = plan_sections(num_samples, sample_rate, self.codec, channels)
         gain = _level_gain(read, num_samples)
         yield from joined(self._restored_sections(sections, read, sample_rate, gain, chosen), sample_rate)
 
     def _restored_sections(
         self, sections: list[Section], read: Read, sample_rate: int, gain: float, chosen: Chosen
     ) -> Iterator[tuple[Section, Samples]]:
-        waiting = read(sections[0].first, sections[0].last).copy()
+        begun = read(0, 1).copy()
         for index, section in enumerate(sections):
-            excerpt = Waveform(waiting, sample_rate)
-            if index + 1 < len(sections):  # read before anything is yielded: the reader may be overwritten by it
-                waiting = read(sections[index + 1].first, sections[index + 1].last).copy()
+            rest = section.first + begun.shape[1]
+            parts = [begun, read(rest, section.last)] if rest < section.last else [begun]
+            excerpt = Waveform(np.concatenate(parts, axis=1), sample_rate)
+            if index + 1 < len(sections):  # read before it is yielded: the reader may be overwritten by it
+                begun = read(sections[index + 1].first, section.keep_last).copy()
 
             def on_step(step: int, index: int = index) -> None:
                 chosen.on_progress((index + step / chosen.steps) / len(sections))
 
-            wet = self._section(excerpt, gain, section, chosen, on_step)
+            kept = slice(section.keep_first - section.first, section.keep_last - section.first)
+            # Bound to no name: it would lie in memory while the next section is restored.
+            yield section, self._section(excerpt, gain, section, chosen, on_step).samples[:, kept]
             chosen.on_progress((index + 1) / len(sections))
-            yield section, wet.samples[:, section.keep_first - section.first : section.keep_last - section.first]
 
     def _section(
         self, waveform: Waveform, gain: float, section: Section, chosen: Chosen, on_step: Callable[[int], None]
@@ -176,9 +180,7 @@ class Restorer:
         self, waveform: Waveform, gain: float, section: Section, chosen: Chosen, on_step: Callable[[int], None]
     ) -> tuple[FrameSequence, Bool[Tensor, "channels frames"]]:
         """Those of a restored section, and which of them were moved; nothing else of them stays in memory."""
-        levelled = waveform.scaled(gain)
-        latents = self.codec.encode(levelled)
-        conditions = self._conditions(levelled, latents, chosen.tau)
+        latents, conditions = self._heard(waveform.scaled(gain), chosen.tau)
         field = WindowedField(
             self.model,
             conditions,
@@ -205,9 +207,9 @@ class Restorer:
             seconds = latents.times() + section.first / waveform.sample_rate
             kept = (section.keep_first / waveform.sample_rate, section.keep_last / waveform.sample_rate)
             chosen.confidence.add(self.bands, seconds, kept, correction, doubt, damaged)
-        moved = (chosen.strength * correction).any(dim=-1)
-        values = self.standardisers["target"].from_standard(damaged + chosen.strength * correction)
-        return replace(latents, values=values), moved
+        correction.mul_(chosen.strength)
+        moved = correction.any(dim=-1)
+        return replace(latents, values=self.standardisers["target"].from_standard(correction.add_(damaged))), moved
 
     def _guarded(self, correction: Tensor, field: WindowedField) -> Tensor:
         """`correction` without what the network doubts itself, and without trifles."""
@@ -216,6 +218,12 @@ class Restorer:
             around = round(DOUBT_SECONDS * conditions.frame_rate)
             correction = without_doubtful(correction, field.estimate()[1], self.bands.slices, around)
         return without_trifles(correction, conditions.damaged, self.bands.slices)
+
+    def _heard(self, levelled: Waveform, tau: float) -> tuple[FrameSequence, Conditions]:
+        """The latents of `levelled` and all that the network is given; both hold the same values, standardised."""
+        latents = self.codec.encode(levelled)
+        conditions = self._conditions(levelled, latents, tau)
+        return replace(latents, values=conditions.damaged), conditions
 
     def _conditions(self, levelled: Waveform, latents: FrameSequence, tau: float) -> Conditions:
         return Conditions(

@@ -16,7 +16,8 @@ from audiobuff_core.audio.waveform import Samples
 from audiobuff_core.codecs.protocols import Codec
 from audiobuff_core.seeding import torch_generator
 
-SECTION_SECONDS = 90.0
+# Of one channel; of more, shorter sections, so that they need not as many times the memory.
+SECTION_SECONDS, CHANNEL_SECONDS, SHORTEST_SECONDS = 90.0, 120.0, 30.0
 CONTEXT_SECONDS = 10.0
 JOIN_SECONDS = 0.25
 NOISE_BLOCK_FRAMES = 1024
@@ -41,9 +42,11 @@ class Section:
 
 
 def plan_sections(
-    num_samples: int, sample_rate: int, codec: Codec, *, section_seconds: float = SECTION_SECONDS
+    num_samples: int, sample_rate: int, codec: Codec, channels: int = 1, *, section_seconds: float | None = None
 ) -> list[Section]:
     """Sections that cover all samples, each beginning where a latent frame of the whole recording does."""
+    if section_seconds is None:
+        section_seconds = min(SECTION_SECONDS, max(SHORTEST_SECONDS, CHANNEL_SECONDS / channels))
     # A frame is hop_length / codec.sample_rate seconds: so many frames are a whole number of samples.
     unit = codec.sample_rate // math.gcd(codec.sample_rate, codec.hop_length * sample_rate)
     unit_samples = unit * codec.hop_length * sample_rate // codec.sample_rate
@@ -76,6 +79,7 @@ def joined(pieces: Iterator[tuple[Section, Samples]], sample_rate: int) -> Itera
         end = kept.shape[1] if is_last else kept.shape[1] - overlap
         tail = None if is_last else kept[:, end:].copy()
         yield kept[:, :end]
+        del kept  # else it would lie in memory while the next section is restored
 
 
 def noise_at(first_frame: int, num_frames: int, dim: int, seed: int) -> Tensor:

@@ -110,7 +110,7 @@ class WindowedField:
         if self._estimate is None:
             damaged = self.conditions.damaged
             velocity, log_scale = self._averaged(damaged, torch.zeros(len(damaged)), 0.0, (ALL_SHOWN,))
-            self._estimate = (damaged + velocity, log_scale.exp())
+            self._estimate = (velocity.add_(damaged), log_scale.exp_())  # in place: a long section takes much memory
         return self._estimate
 
     @torch.no_grad()
@@ -129,7 +129,7 @@ class WindowedField:
                 velocity[row, window.first : window.last] += share * predicted.velocity[place].float().cpu()
                 if predicted.log_scale is not None:
                     log_scale[row, window.first : window.last] += share * predicted.log_scale[place].float().cpu()
-        return velocity / weight, log_scale / weight
+        return velocity.div_(weight), log_scale.div_(weight)
 
     def _predicted(
         self, x_t: Tensor, t: Tensor, tau: float, branches: tuple[Hidden, ...], pieces: list[tuple[int, int]]

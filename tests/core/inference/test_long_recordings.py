@@ -43,7 +43,7 @@ def test_twenty_minutes(export):
     assert done == SECONDS * RATE
     assert peak - before < 1.5 * 2**30
     levels_db = 10 * np.log10(np.concatenate(energies).reshape(-1, RATE // 20).mean(axis=1))
-    plan = plan_sections(SECONDS * RATE, RATE, restorer.codec)
+    plan = plan_sections(SECONDS * RATE, RATE, restorer.codec, 2)
     joins = [round((one.keep_first + sections.JOIN_SECONDS * RATE / 2) / (RATE // 20)) for one in plan[1:]]
     around = np.concatenate([levels_db[join - 2 : join + 3] for join in joins])
     assert len(joins) >= 9

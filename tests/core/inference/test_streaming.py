@@ -43,6 +43,16 @@ def test_sections_begin_with_a_frame_and_overlap(restorer, rate):
         assert before.last - before.keep_last > 9 * rate
 
 
+def test_the_more_channels_the_shorter_the_sections(restorer):
+    lengths = {}
+    for channels in (1, 2, 4, 8):
+        plan = plan_sections(600 * 44_100, 44_100, restorer.codec, channels)
+        lengths[channels] = max(one.last - one.first for one in plan) * channels / 44_100
+    assert 100 < lengths[1] < 115
+    assert 150 < lengths[2] < 165
+    assert lengths[4] < 205 > lengths[8] / 2
+
+
 def test_joining_gives_back_what_was_cut(restorer):
     rate, samples = 8_000, music(60, 8_000, 2)
     plan = plan_sections(samples.shape[1], rate, restorer.codec, section_seconds=15)
