@@ -107,18 +107,20 @@ def open_ffmpeg(name: str, place: Path) -> Iterator[AudioSource]:
 def _ffmpeg_blocks(name: str, container: Any, stream: Any) -> Iterator[Samples]:  # noqa: ANN401 - untyped av
     import av
 
-    to_planar = av.AudioResampler(format="fltp")  # format alone: rate and layout stay the stream's
+    # Format alone: rate and layout stay the stream's. Interleaved, as PyAV reads beyond the end of eight planes.
+    to_interleaved = av.AudioResampler(format="flt")
     shape = (stream.codec_context.sample_rate, stream.codec_context.channels)
     with _our_errors(name):
         for frame in container.decode(stream):
-            for block in to_planar.resample(frame):
+            for block in to_interleaved.resample(frame):
                 found = (block.sample_rate, block.layout.nb_channels)
                 if found != shape:
                     raise InvalidAudio(
                         f"{name} changes from {shape[1]} channels at {shape[0]} Hz to {found[1]} at {found[0]} Hz: "
                         "expected one format; export it again"
                     )
-                yield block.to_ndarray().astype(np.float32, copy=False)
+                interleaved = block.to_ndarray().astype(np.float32, copy=False).reshape(-1, shape[1])
+                yield np.ascontiguousarray(interleaved.T)
 
 
 def _first(blocks: Iterator[Samples], num_samples: int) -> Iterator[Samples]:

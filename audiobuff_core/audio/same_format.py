@@ -25,6 +25,8 @@ ENCODERS: Final = {"mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis"
 _VORBIS_KBITS: Final = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
 _SYSTEM_ERROR: Final = 2  # libsndfile's SF_ERR_SYSTEM: the operating system took no more
 _MP3_KBITS: Final = (32, 320)
+# AAC of seven channels does not say where they are; by any name of seven, they keep their order.
+_UNNAMED: Final = {"7 channels": "6.1"}
 # FFmpeg's names of the kinds of film that can be copied packet by packet.
 _FILMS: Final = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 
@@ -153,7 +155,8 @@ def _by_ffmpeg(source: Recording, destination: Path, temporary: Path, stored: St
         with av.open(str(source.path)) as old, av.open(str(temporary), "w") as made:
             heard = old.streams.audio[0]
             context = heard.codec_context
-            stream: Any = made.add_stream(name, rate=source.sample_rate, layout=context.layout)
+            layout = _UNNAMED.get(context.layout.name, context.layout)
+            stream: Any = made.add_stream(name, rate=source.sample_rate, layout=layout)
             if context.bit_rate:
                 stream.bit_rate = context.bit_rate
             stream.metadata.update(heard.metadata)
@@ -162,7 +165,7 @@ def _by_ffmpeg(source: Recording, destination: Path, temporary: Path, stored: St
             if shown and old.format.name not in _FILMS:
                 raise InvalidAudio(f"{destination}: pictures are kept in MP4 and Matroska alone; convert {source.path}")
             late = max(0.0, float((heard.start_time or 0) * (heard.time_base or 0))) if shown else 0.0
-            frames = _frames(as_floats(stored), source.sample_rate, context.layout, late_seconds=late)
+            frames = _frames(as_floats(stored), source.sample_rate, layout, late_seconds=late)
             _mux(made, stream, frames, old, shown)
     except InvalidAudio:  # a ValueError, too
         raise

@@ -81,10 +81,10 @@ def box(name, content):
 
 def m4a(path, channels=2):
     """AAC with a title and a cover, in the boxes that iTunes writes."""
-    layout = "mono" if channels == 1 else "stereo"
+    layout = {1: "mono", 2: "stereo", 7: "6.1", 8: "7.1"}[channels]
     with av.open(str(path), "w") as file:
         stream = file.add_stream("aac", rate=RATE, layout=layout)
-        stream.bit_rate = 96_000
+        stream.bit_rate = 48_000 * channels
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(music(channels, RATE).astype(np.float32)).reshape(1, -1), format="flt", layout=layout
         )
@@ -101,7 +101,7 @@ def m4a(path, channels=2):
     path.write_bytes(data[:moov] + box(b"moov", content + tags))
 
 
-@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("channels", [1, 2, 7, 8])
 def test_aac_keeps_length_tags_and_cover(tmp_path, channels):
     m4a(tmp_path / "in.m4a", channels)
     recording = read_recording(tmp_path / "in.m4a")
