@@ -31,10 +31,13 @@ DEGRADED = """
 track_id: string: whose
 variant: int: 0, 1, ...
 path: string: WAV, 32-bit float
+heard_path: string: what the network hears: the same after the exact treatments, or path where they found nothing
 clean_path: string: the clean audio, sample for sample as long
+row: object: the row of the plan that it was rendered from
 split: string: train or validation
-num_samples: int: of both
-gain: float: level of the damaged audio, for both
+num_samples: int: of all three
+gain: float: by which both are brought to one level
+trained_below_hz: float: the clean band ends there and is not learned from above; empty: full band
 """
 LATENTS = """
 record: string: <track>.v<variant>.damaged, and .clean in latents/target

@@ -10,13 +10,14 @@ from audiobuff_core.files import is_local, local_path, write_json
 from jobs.registration import find_arrivals, record_arrivals
 from resources.automation import INCOMING_VARIABLE
 from resources.instance import open_instance, prepare_home
+from resources.process_tree import supervise
 from resources.storage import ROOT_VARIABLE, storage_root
 
 LOCATION = {"module_name": "audiobuff_assets.definitions", "location_name": "audiobuff"}
 
 
 def run_dev(home: Path, port: int) -> int:
-    """Register the bundled recordings in `home` and become `dagster dev` on it; never returns.
+    """Register the bundled recordings in `home` and run `dagster dev` on it; its exit code.
 
     Raises:
         OutputNotWritable: `home` can't be written.
@@ -36,7 +37,7 @@ def run_dev(home: Path, port: int) -> int:
     write_json(workspace, {"load_from": [{"python_module": {**LOCATION, "working_directory": str(home)}}]})
     print(f"The lineage will be at http://127.0.0.1:{port}/asset-groups (Ctrl-C ends it)", flush=True)
     os.chdir(home)  # else Dagster warns that a dagster.yaml of the checkout is not used
-    os.execv(  # noqa: S606 - signals go straight to Dagster
-        sys.executable,
-        [sys.executable, "-m", "dagster", "dev", "--workspace", str(workspace), "--port", str(port)],
-    )
+    command = [sys.executable, "-m", "dagster", "dev", "--workspace", str(workspace), "--port", str(port)]
+    # Runs, and what they are forked from, see that the daemon is gone and save first. Dagster itself may take a minute
+    # to end: it waits for open pages and for sensors that are just looking.
+    return supervise(command, spared="multiprocessing")

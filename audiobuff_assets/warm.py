@@ -16,10 +16,21 @@ NEEDED = (
     "audiobuff_core.data.ingest",
     "audiobuff_core.degradation.align",
     "audiobuff_core.degradation.render",
+    "audiobuff_core.evaluation.figures",
     "audiobuff_core.treatment.chain",
+    # What Dagster itself imports only when it executes a run, or opens an instance.
+    "dagster._cli.api",
+    "dagster._core.execution.execute_in_process",
+    "dagster._core.executor.in_process",
+    "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._core.system_config.composite_descent",
     "pyloudnorm",
+    "pyroomacoustics",
     "scipy.signal",
+    "scipy.io.wavfile",
     "torch",
+    "upath",
     "zarr",
 )
 
@@ -28,4 +39,4 @@ for name in NEEDED:
 
 from audiobuff_assets.pictures import shard_picture  # noqa: E402
 
-shard_picture({"a figure": [0.0, 1.0]}, {})  # matplotlib looks for its fonts
+shard_picture({"a figure": [0.0, 1.0]}, {})  # Pillow loads its font

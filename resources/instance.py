@@ -15,6 +15,7 @@ import psutil
 from audiobuff_core.errors import OutputNotWritable
 from audiobuff_core.files import write_bytes
 from resources.process_marks import PROCESS_TAG, living_process, mark_of
+from resources.sqlite_files import commit_without_waiting, held_open, keep_engines
 from resources.storage import ROOT_VARIABLE
 
 HOME_VARIABLE = "DAGSTER_HOME"
@@ -91,8 +92,10 @@ def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """The instance of a prepared `home`, for runs in this process: what steps print stays on the terminal."""
     from dagster._core.instance.ref import InstanceRef
 
+    commit_without_waiting()
+    keep_engines()
     reference = InstanceRef.from_dir(str(home), overrides={"compute_logs": _QUIET_LOGS})
-    with dg.DagsterInstance.from_ref(reference) as instance:
+    with dg.DagsterInstance.from_ref(reference) as instance, held_open(instance):
         yield instance
 
 

@@ -4,12 +4,15 @@
 """
 
 import signal
+import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from types import FrameType
 
 import psutil
 
+STOP_SECONDS = 6.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
@@ -54,6 +57,49 @@ def end_tree(
         with suppress(*interrupts):
             _wait(list(family.values()), grace)
     return killed
+
+
+def supervise(command: Sequence[str], *, spared: str) -> int:
+    """Run `command` to its end; an interrupt or SIGTERM here ends it with all that it started, within seconds.
+
+    It is asked by one SIGINT, and what is left after six seconds, or at a second interrupt, is killed; but for
+    processes with `spared` among their arguments and what those started, which are given the same time to follow.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        KeyboardInterrupt: it was ended from here.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    # A session of its own: Ctrl-C in the terminal is for this process alone, or it would be told twice.
+    process = subprocess.Popen(list(command), start_new_session=True)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        family = descendants(process.pid)
+        followers = {one.pid for member in family if _is_told(member, spared) for one in descendants(member.pid)}
+        process.send_signal(signal.SIGINT)
+        leaders = [member for member in family if member.pid not in followers]
+        with suppress(KeyboardInterrupt):
+            _wait(leaders, STOP_SECONDS)
+        for member in leaders:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        process.wait()
+        _wait([member for member in family if member.pid in followers], STOP_SECONDS)
+        raise
+
+
+def _is_told(process: psutil.Process, word: str) -> bool:
+    try:
+        return any(word in argument for argument in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _wait(processes: list[psutil.Process], seconds: float) -> None:

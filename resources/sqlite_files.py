@@ -2,27 +2,39 @@
 
 Every one of its connections is opened, commits, and closes: the last to close writes the log of the file back, and each
 commit waits for the disk. Here a connection stays open meanwhile, and a commit waits only when the log is written back:
-a killed process loses nothing, a power cut may lose the last moments of the history, never its consistency.
+a killed process loses nothing, a power cut may lose the last moments of the history, never its consistency. And each
+connection has an engine of its own in Dagster, which compiles every statement anew: here they are kept.
 """
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from sqlalchemy import event
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
+from sqlalchemy.pool import NullPool
 
 INDEX = "index"
+MAX_ENGINES = 16
 
 
 def commit_without_waiting() -> None:
     """From now on, in this process."""
     if not event.contains(Engine, "connect", _relax):
         event.listen(Engine, "connect", _relax)
+
+
+def keep_engines() -> None:
+    """Let Dagster connect through one engine a file, from now on, in this process."""
+    for module in (sqlite_event_log, sqlite_run_storage):
+        vars(module)["create_engine"] = _engine
 
 
 @contextmanager
@@ -42,3 +54,13 @@ def held_open(instance: dg.DagsterInstance, *run_ids: str) -> Iterator[None]:
 def _relax(connection: Any, _: Any) -> None:  # noqa: ANN401
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _engine(address: str, *, poolclass: type[NullPool], connect_args: dict[str, Any] | None = None) -> Engine:
+    assert poolclass is NullPool  # nothing of an engine stays open between two uses
+    return _kept(address, tuple(sorted((connect_args or {}).items())))
+
+
+@lru_cache(MAX_ENGINES)
+def _kept(address: str, arguments: tuple[tuple[str, Any], ...]) -> Engine:
+    return create_engine(address, poolclass=NullPool, connect_args=dict(arguments))

@@ -20,9 +20,10 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
+from resources.pool_slots import sleep_while_blocked
 from resources.process_marks import PROCESS_TAG, living_process, mark_of
 from resources.process_tree import descendants, end_tree
-from resources.sqlite_files import commit_without_waiting, held_open
+from resources.sqlite_files import commit_without_waiting, held_open, keep_engines
 
 LOOK_SECONDS = 2.0
 
@@ -41,6 +42,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
         self._forking: BaseContext | None = None
         self._held = ExitStack()
         commit_without_waiting()
+        keep_engines()
         super().__init__()  # type: ignore[no-untyped-call]
 
     @property
@@ -124,6 +126,8 @@ def execute_run(reference: InstanceRef, run_id: str, launched_by: str) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     commit_without_waiting()
+    keep_engines()
+    sleep_while_blocked()
     with dg.DagsterInstance.from_ref(reference) as instance, held_open(instance, run_id):
         try:
             # From here on `terminate` finds it; what was cancelled before does not begin.

@@ -39,7 +39,7 @@ query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNod
   assetMaterializations(limit: 1) { runId } } } }
 """
 SLOTS = "query($pool: String) { instance { concurrencyLimit(concurrencyKey: $pool) { claimedSlots { runId } } } }"
-RUNS = "query { runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
+RUNS = "query { runsOrError { ... on Runs { results { runId status endTime tags { key value } } } } }"
 VERDICTS = """
 query($key: AssetKeyInput!, $check: String!) { assetCheckExecutions(assetKey: $key, checkName: $check, limit: 1) {
   evaluation { success metadataEntries { label ... on TextMetadataEntry { text } } } } }
@@ -166,10 +166,15 @@ class Browser:
         return len(self.ask(SLOTS, pool=pool)["instance"]["concurrencyLimit"]["claimedSlots"])
 
     def runs(self):
-        """Status and partition of every run."""
+        """Status, end and tags, the partition among them, of every run, the newest first."""
         rows = self.ask(RUNS)["runsOrError"]["results"]
         return [
-            {"id": row["runId"], "status": row["status"], **{tag["key"]: tag["value"] for tag in row["tags"]}}
+            {
+                "id": row["runId"],
+                "status": row["status"],
+                "end": row["endTime"],
+                **{tag["key"]: tag["value"] for tag in row["tags"]},
+            }
             for row in rows
         ]
 

@@ -2,6 +2,8 @@ import dagster as dg
 import pytest
 from ticks import Place
 
+from resources.sqlite_files import commit_without_waiting, held_open, keep_engines
+
 
 def pytest_collection_modifyitems(items):
     for item in items:
@@ -19,7 +21,9 @@ def pytest_collection_modifyitems(items):
 def place(tmp_path, monkeypatch):
     for name in ("AUDIOBUFF_INCOMING", "AUDIOBUFF_INBOX", "AUDIOBUFF_SETTLE_SECONDS", "AUDIOBUFF_WEBHOOK"):
         monkeypatch.delenv(name, raising=False)
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+    commit_without_waiting()  # as the processes of Dagster do
+    keep_engines()
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance, held_open(instance):
         yield Place(instance, tmp_path)
 
 

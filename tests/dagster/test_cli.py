@@ -59,9 +59,14 @@ def test_a_watched_folder_that_is_none_is_one_line(folder, capsys, monkeypatch):
 
 def test_a_bucket_can_be_watched(folder, monkeypatch):
     started = []
-    monkeypatch.setattr(dev.os, "execv", lambda _, words: started.append((words, os.environ["AUDIOBUFF_INCOMING"])))
+
+    def supervise(words, *, spared):
+        started.append((words, os.environ["AUDIOBUFF_INCOMING"]))
+        return 0
+
+    monkeypatch.setattr(dev, "supervise", supervise)
     monkeypatch.setenv("AUDIOBUFF_INCOMING", "s3://bucket/incoming")
-    cli.main(["dev", "--home", "home"])
+    assert cli.main(["dev", "--home", "home"]) == 0
     ((words, watched),) = started
     assert words[1:4] == ["-m", "dagster", "dev"]
     assert watched == "s3://bucket/incoming"

@@ -64,6 +64,42 @@ def test_end_tree_reaches_a_grandchild_that_ignores_signals_in_another_session(s
     assert set(killed) == {member.pid for member in family}
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_supervised_command_that_ignores_signals_ends_with_its_children_when_told(stubborn, tmp_path, number):
+    pids = tmp_path / "pids"
+    command = [sys.executable, str(stubborn), str(pids), "env"]
+    code = (
+        "from resources import process_tree\nprocess_tree.STOP_SECONDS = 0.5\n"
+        f"process_tree.supervise({command!r}, spared='nothing')"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    family = wait_for_pids(pids, 2)
+    process.send_signal(number)
+    assert process.wait(30) in (130, -signal.SIGINT)
+    assert_gone(family)
+
+
+def test_what_a_supervised_command_forked_runs_from_is_not_killed(stubborn, tmp_path):
+    leader, follower, script = tmp_path / "leader", tmp_path / "follower", tmp_path / "lead.py"
+    script.write_text(
+        "import os, pathlib, subprocess, sys, time\n"
+        f"subprocess.Popen([sys.executable, {str(stubborn)!r}, {str(follower)!r}], start_new_session=True)\n"
+        f"pathlib.Path({str(leader)!r}).write_text(str(os.getpid()))\ntime.sleep(600)"
+    )
+    supervising = (
+        "from resources import process_tree\nprocess_tree.STOP_SECONDS = 0.5\n"
+        f"process_tree.supervise({[sys.executable, str(script)]!r}, spared={str(stubborn)!r})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", supervising], stderr=subprocess.DEVNULL)
+    spared = wait_for_pids(follower, 1)
+    led = wait_for_pids(leader, 1)
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    assert_gone(led)
+    assert spared[0].is_running()
+    spared[0].kill()
+
+
 def test_end_tree_lets_a_process_finish_its_saving(tmp_path):
     saved = tmp_path / "saved"
     code = (

@@ -9,9 +9,11 @@ from pathlib import Path
 import dagster as dg
 import psutil
 import pytest
+from dagster._core.execution.plan import instance_concurrency_context as pools
 from dagster._core.launcher.base import LaunchRunContext, WorkerStatus
 from warm_jobs import quick_job, slow_job
 
+from resources.pool_slots import FIRST_WAIT_SECONDS, sleep_while_blocked
 from resources.process_marks import PROCESS_TAG, living_process, mark_of
 
 LAUNCHER = {"module": "resources.warm_launcher", "class": "WarmRunLauncher", "config": {"preload": ["dagster"]}}
@@ -107,3 +109,23 @@ def test_a_run_ends_with_the_daemon_that_launched_it(instance):
     daemon.wait()
     assert worker.wait(60) == 1
     assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED  # Dagster finds it dead
+
+
+def test_a_run_that_waits_for_a_slot_sleeps_until_it_asks_again(place, monkeypatch):
+    class Pools(pools.InstanceConcurrencyContext):
+        """Of which what is put in place is forgotten afterwards."""
+
+    monkeypatch.setattr(pools, "InstanceConcurrencyContext", Pools)
+    monkeypatch.setattr("resources.pool_slots.InstanceConcurrencyContext", Pools)
+    monkeypatch.setattr(pools, "INITIAL_INTERVAL_VALUE", pools.INITIAL_INTERVAL_VALUE)
+    sleep_while_blocked()
+    place.instance.event_log_storage.set_concurrency_slots("gpu", 1)
+    runs = [place.instance.create_run_for_job(quick_job) for _ in range(2)]
+    with Pools(place.instance, runs[0]) as first, Pools(place.instance, runs[1]) as second:
+        assert first.claim("gpu", "a step")
+        assert first.interval_to_next_pending_claim_check() == 0.0
+        assert not second.claim("gpu", "a step")
+        assert 0.0 < second.interval_to_next_pending_claim_check() <= FIRST_WAIT_SECONDS
+        first.free_step("a step")
+        time.sleep(FIRST_WAIT_SECONDS)
+        assert second.claim("gpu", "a step")
