@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def damage_and_restore(
-    model: str, clean: Path, degraded: Path | None, out: Path, *, recipe: str, seed: int
+    model: str, clean: Path, degraded: Path | None, out: Path, *, recipe: str, seed: int, name: str | None = None
 ) -> "tuple[Path, System, str]":
     """The folder of damaged recordings, the model as a system, and the name of its codec.
 
     The clean recordings are damaged by `recipe` into `out`/degraded, as floating-point WAV with the row beside each,
     unless a folder of damaged ones is given. They are restored into `out`/restored, as `audiobuff restore` does, with
-    its report beside each. What an earlier call left is kept.
+    its report beside each. What an earlier call left is kept. The system is called `name`, or as its place is.
 
     Raises:
         AudioBuffError: there is no such model or recipe, or nothing to restore.
@@ -32,7 +32,7 @@ def damage_and_restore(
     if degraded is None:
         degraded = out / "degraded"
         _damage_all(clean, degraded, recipe, seed)
-    name = _row_name(model)
+    name = name or _row_name(model)
     folder = out / "restored" / name
     plan = plan_places([str(degraded)], folder)
     restore_all(plan, RestoreFiles(restorer, model, RestoreSettings(seed=seed)))
