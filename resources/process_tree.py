@@ -12,7 +12,7 @@ from types import FrameType
 
 import psutil
 
-STOP_SECONDS = 6.0
+STOP_SECONDS = 3.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
@@ -62,7 +62,7 @@ def end_tree(
 def supervise(command: Sequence[str], *, spared: str) -> int:
     """Run `command` to its end; an interrupt or SIGTERM here ends it with all that it started, within seconds.
 
-    It is asked by one SIGINT, and what is left after six seconds, or at a second interrupt, is killed; but for
+    It is asked by one SIGINT, and what is left after three seconds, or at a second interrupt, is killed; but for
     processes with `spared` among their arguments and what those started, which are given the same time to follow.
 
     Returns:

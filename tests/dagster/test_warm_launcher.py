@@ -11,7 +11,7 @@ import psutil
 import pytest
 from dagster._core.execution.plan import instance_concurrency_context as pools
 from dagster._core.launcher.base import LaunchRunContext, WorkerStatus
-from warm_jobs import quick_job, slow_job
+from warm_jobs import blocked_job, quick_job, slow_job
 
 from resources.pool_slots import FIRST_WAIT_SECONDS, sleep_while_blocked
 from resources.process_marks import PROCESS_TAG, living_process, mark_of
@@ -67,6 +67,16 @@ def test_a_terminated_run_is_cancelled_and_its_process_gone(instance):
     wait_for(instance, run_id, "CANCELED")
     psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=20)
     assert living_process(instance.get_run_by_id(run_id).tags[PROCESS_TAG]) is None
+
+
+def test_a_run_that_waits_for_a_slot_can_be_cancelled(instance):
+    instance.event_log_storage.set_concurrency_slots("never_free", 0)
+    run_id = launched(instance, blocked_job)
+    deadline = time.monotonic() + 60
+    while not any("blocked by" in one.message for one in instance.all_logs(run_id)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert instance.run_launcher.terminate(run_id)
+    assert wait_for(instance, run_id, "CANCELED", "FAILURE", seconds=60).status == dg.DagsterRunStatus.CANCELED
 
 
 def test_a_run_that_was_cancelled_before_it_began_does_not_begin(instance):

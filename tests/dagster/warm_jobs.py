@@ -23,3 +23,13 @@ def quick_job():
 @dg.job(executor_def=dg.in_process_executor)
 def slow_job():
     slow()
+
+
+@dg.op(pool="never_free")
+def blocked():
+    pass
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def blocked_job():
+    blocked()
