@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.seeding import digest
 
-Profile = Literal["smoke", "poc", "full", "demo", "builtin", "test"]
+Profile = Literal["smoke", "poc", "full", "demo", "builtin", "base", "large", "test"]
 PROFILE_NAMES: tuple[str, ...] = get_args(Profile)
 CODE_VERSION = "2"
 
@@ -197,6 +197,15 @@ PROFILES: dict[str, TrainingConfig] = {
         precision="fp32", log_interval=1, **(_SMALL | {"segment_frames": 32, "warmup_steps": 1}),
     ),
 }  # fmt: skip
+
+# The model in the box, larger: for GPUs and the published encoders, 62 and 370 million parameters on their latents.
+PROFILES["base"] = replace(
+    PROFILES["builtin"], max_steps=200_000, batch_size=32, num_workers=4, lr=4e-4, warmup_steps=2000, ema_decay=0.9999,
+    d_model=512, n_heads=8, depth=12, hidden_dim=1408, fusion_every=2, magnitude_input=False,
+)  # fmt: skip
+PROFILES["large"] = replace(
+    PROFILES["base"], max_steps=400_000, lr=2e-4, d_model=1024, n_heads=16, depth=20, hidden_dim=2816,
+)  # fmt: skip
 
 # What another source than the profile's wants besides, unless it is given too. The estimate of `uncertainty` has all of
 # t = 0, tau = 0, and its flow no use for a source without noise; noise has to be taken away in many steps.

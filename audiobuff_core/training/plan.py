@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import torch
-from torch._guards import detect_fake_mode
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from audiobuff_core.data.dataset import LatentDataset, collate
 from audiobuff_core.data.snapshot import load_snapshot
@@ -36,7 +36,7 @@ def plan_lines(config: TrainingConfig, snapshot_url: str, ranks: Ranks) -> list[
     num_validation = sum(item.split == "validation" for item in snapshot.items)
     precision: Precision = config.precision  # type: ignore[assignment]
     weights = BYTES_PER_PARAMETER * network.num_parameters()
-    kept = activation_bytes(network, config, dataset)
+    kept, operations = forward_costs(network, config, dataset)
     return [
         f"network      {config.architecture}, {network.num_parameters():,} parameters: width {config.d_model}, depth "
         f"{config.depth}, {config.n_heads} heads, latents of {dataset.dims['target']}",
@@ -47,15 +47,18 @@ def plan_lines(config: TrainingConfig, snapshot_url: str, ranks: Ranks) -> list[
         f"steps        {steps}, an epoch each {len(dataset.slots) / samples:.1f}",
         f"memory       about {_size(weights + kept)} a process: {_size(weights)} for weights, average and moments, "
         f"{_size(kept)} for the backward pass",
+        f"arithmetic   about {3e-12 * operations * config.grad_accum_steps:.3g} TFLOP a step and process, a third "
+        "of it forward",
         f"checkpoint   about {_size(16 * network.num_parameters())} a file",
     ]
 
 
-def activation_bytes(network: Network, config: TrainingConfig, dataset: LatentDataset) -> int:
-    """What the forward pass of one micro-batch keeps for the backward pass, counted without computing it.
+def forward_costs(network: Network, config: TrainingConfig, dataset: LatentDataset) -> tuple[int, int]:
+    """Bytes that the forward pass of one micro-batch keeps for the backward pass, and its floating-point operations.
 
-    Weights are not counted; in low precision their copies are. With gradient checkpointing it is the blocks' inputs
-    and, at any one time, the insides of one block.
+    Counted without computing it. Weights are not among the bytes; in low precision their copies are. With gradient
+    checkpointing it is the blocks' inputs and, at any one time, the insides of one block. Operations are those of
+    products and convolutions; the backward pass takes twice as many.
 
     Args:
         network: made of fake tensors, by `imagined_network`.
@@ -65,7 +68,9 @@ def activation_bytes(network: Network, config: TrainingConfig, dataset: LatentDa
     if config.gradient_checkpointing:
         alone = replace(config, depth=1, gradient_checkpointing=False)
         inputs = 4 * config.depth * config.batch_size * config.segment_frames * config.d_model
-        return inputs + activation_bytes(imagined_network(alone, dataset.dims), alone, dataset)
+        one_block, _ = forward_costs(imagined_network(alone, dataset.dims), alone, dataset)
+        _, operations = forward_costs(network, replace(config, gradient_checkpointing=False), dataset)
+        return inputs + one_block, operations
     counters = list(range(config.batch_size))
     batch = collate([dataset.segment(slot % len(dataset.slots), 0, slot) for slot in counters])
     draws = draw(config, counters, batch)
@@ -80,15 +85,14 @@ def activation_bytes(network: Network, config: TrainingConfig, dataset: LatentDa
 
     precision: Precision = config.precision  # type: ignore[assignment]
     counted = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
-    mode = detect_fake_mode(list(network.parameters()))
-    assert mode is not None
-    with mode, counted, autocast(precision, torch.device("cpu")):
+    counter = FlopCounterMode(display=False)
+    with counted, counter, autocast(precision, torch.device("cpu")):
         if isinstance(network, LegacyField):  # it asks how long each item is, which a fake tensor can't say
             network.vfn(batch.clean, draws.t, batch.clean, batch.clean)
         else:
             error = batch_error(network, config, batch, draws, dataset.standardisers["target"])
             step_loss(error, config, total_frames=1.0, total_items=1.0)
-    return sum(storage.nbytes() for storage in seen.values())
+    return sum(storage.nbytes() for storage in seen.values()), counter.get_total_flops()
 
 
 def imagined_network(config: TrainingConfig, dims: dict[str, int]) -> Network:

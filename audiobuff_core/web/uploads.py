@@ -68,5 +68,5 @@ def check_length(place: Path, name: str, limits: Limits) -> None:
                     break
     if seconds > longest:
         raise InvalidAudio(
-            f"{name} is longer than {limits.max_minutes:g} minutes: send a part, or use `audiobuff restore` instead"
+            f"{name} is longer than {limits.max_minutes:g} min: send a part, or use `audiobuff restore` instead"
         )

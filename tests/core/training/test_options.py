@@ -16,7 +16,7 @@ from audiobuff_core.training.draws import draw
 from audiobuff_core.training.feed import Feed
 from audiobuff_core.training.network import make_network
 from audiobuff_core.training.objective import batch_error, step_loss
-from audiobuff_core.training.plan import activation_bytes, imagined_network
+from audiobuff_core.training.plan import forward_costs, imagined_network
 from audiobuff_core.training.run import _trainer
 from audiobuff_core.training.storage import CheckpointFolder
 from audiobuff_core.training.trainer import Trainer
@@ -31,6 +31,18 @@ def test_every_option_is_explained() -> None:
     actions = {action.dest: action for action in parser()._actions}
     for name in TrainingConfig.__dataclass_fields__:
         assert len(str(actions[name].help)) > len(f" (poc: {getattr(TrainingConfig(), name)})"), name
+
+
+@pytest.mark.parametrize("profile", ["builtin", "base", "large"])
+def test_the_arithmetic_is_six_operations_a_parameter_and_frame(snapshot: Snapshot, profile: str) -> None:
+    """Three products of two operations each (forward, and two backward) for every weight of a matrix."""
+    config = config_for(profile, {"batch_size": 2, "precision": "bf16", "p_tau": 0.0})
+    dataset = LatentDataset(snapshot, "train", segment_frames=64)
+    network = imagined_network(config, dataset.dims)
+    assert {"builtin": 7e6, "base": 55e6, "large": 350e6}[profile] < network.num_parameters()
+    _, forward = forward_costs(network, config, dataset)
+    frames = collate([dataset.segment(slot, 0, slot) for slot in (0, 1)]).valid.numel()
+    assert forward / (2 * network.num_parameters() * frames) == pytest.approx(1.0, abs=0.25)
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
@@ -51,7 +63,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
 def test_the_planned_memory_is_what_the_backward_pass_holds(snapshot: Snapshot, precision: str) -> None:
     config = config_for("test", {"precision": precision, "d_model": 64})
     dataset = LatentDataset(snapshot, "train", segment_frames=32)
-    planned = activation_bytes(imagined_network(config, dataset.dims), config, dataset)
+    planned = forward_costs(imagined_network(config, dataset.dims), config, dataset)[0]
     network, seen = make_network(config, dataset.dims), {}
     batch = collate([dataset.segment(slot, 0, slot) for slot in (0, 1)])
     own = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
@@ -76,7 +88,7 @@ def test_gradient_checkpointing_is_planned_with_the_memory_that_it_saves(snapsho
 
     def planned(depth: int, *, checkpointing: bool) -> int:
         config = config_for("test", {"d_model": 64, "depth": depth, "gradient_checkpointing": checkpointing})
-        return activation_bytes(imagined_network(config, dataset.dims), config, dataset)
+        return forward_costs(imagined_network(config, dataset.dims), config, dataset)[0]
 
     inputs = 4 * 2 * 32 * 64
     assert planned(6, checkpointing=True) == planned(1, checkpointing=False) + 6 * inputs
