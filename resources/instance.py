@@ -14,6 +14,7 @@ import psutil
 
 from audiobuff_core.errors import OutputNotWritable
 from audiobuff_core.files import write_bytes
+from resources.partition_status import count_every_partition
 from resources.process_marks import PROCESS_TAG, living_process, mark_of
 from resources.sqlite_files import commit_without_waiting, held_open, keep_engines
 from resources.storage import ROOT_VARIABLE
@@ -94,6 +95,7 @@ def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
 
     commit_without_waiting()
     keep_engines()
+    count_every_partition()
     reference = InstanceRef.from_dir(str(home), overrides={"compute_logs": _QUIET_LOGS})
     with dg.DagsterInstance.from_ref(reference) as instance, held_open(instance):
         yield instance

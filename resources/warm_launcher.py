@@ -20,6 +20,7 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, RunLauncher, WorkerStatus
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
+from resources.partition_status import count_every_partition
 from resources.pool_slots import sleep_while_blocked
 from resources.process_marks import PROCESS_TAG, living_process, mark_of
 from resources.process_tree import descendants, end_tree
@@ -43,6 +44,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
         self._held = ExitStack()
         commit_without_waiting()
         keep_engines()
+        count_every_partition()
         super().__init__()  # type: ignore[no-untyped-call]
 
     @property
@@ -127,6 +129,7 @@ def execute_run(reference: InstanceRef, run_id: str, launched_by: str) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     commit_without_waiting()
     keep_engines()
+    count_every_partition()
     sleep_while_blocked()
     with dg.DagsterInstance.from_ref(reference) as instance, held_open(instance, run_id):
         try:

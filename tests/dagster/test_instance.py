@@ -5,9 +5,11 @@ import sys
 import dagster as dg
 import psutil
 import pytest
+from dagster._core.storage import partition_status_cache as status
 
 from audiobuff_core.errors import OutputNotWritable
 from resources.instance import fail_dead_runs, open_instance, prepare_home, process_tags
+from resources.partition_status import count_every_partition
 
 
 @pytest.fixture
@@ -86,3 +88,28 @@ def test_a_process_id_used_again_by_another_process_is_not_taken_for_the_old_one
     with open_instance(home) as instance:
         run = started(instance, {"audiobuff/process": f"{os.getpid()}@1.00"})
         assert fail_dead_runs(instance) == [run.run_id]
+
+
+def test_a_partition_made_while_dagster_counts_them_is_counted(place, monkeypatch):
+    asset, partitions = dg.AssetKey("made"), dg.StaticPartitionsDefinition(["first", "meanwhile", "last"])
+
+    def make(partition):
+        place.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=partition))
+        return place.instance.get_asset_records([asset])[0].asset_entry.last_materialization_storage_id
+
+    def planned_after_one_was_made(instance, asset_key, asset_record):
+        return make("meanwhile") + 1
+
+    def counted():
+        made = status.get_and_update_asset_status_cache_value(place.instance, asset, partitions)
+        return set(made.deserialize_materialized_partition_subsets(partitions).get_partition_keys())
+
+    monkeypatch.setattr(status, "_build_status_cache", status._build_status_cache)  # put back afterwards
+    count_every_partition()
+    make("first")
+    assert counted() == {"first"}
+    with monkeypatch.context() as patch:
+        patch.setattr(status, "get_last_planned_storage_id", planned_after_one_was_made)
+        counted()
+    make("last")
+    assert counted() == {"first", "meanwhile", "last"}
