@@ -8,6 +8,7 @@ import dagster as dg
 
 from audiobuff_assets.results import key
 from resources.partitions import SHARDS
+from resources.retries import retried
 from resources.storage import Storage
 
 
@@ -49,6 +50,6 @@ def check(
                 description=body.__doc__,
                 blocking=blocking,
                 partitions_def=partitions,
-            )(run)
+            )(retried(run))
 
     return declare

@@ -7,6 +7,7 @@ import dagster as dg
 from audiobuff_assets.columns import POINTER, columns
 from audiobuff_assets.results import OWNERS, TAGS, key, materialized, path_of
 from resources.code_version import code_version
+from resources.retries import RETRIES, retried
 from resources.storage import Storage
 
 
@@ -19,7 +20,9 @@ from resources.storage import Storage
     code_version=code_version("audiobuff_core.evaluation.release"),
     owners=OWNERS,
     tags=TAGS,
+    retry_policy=RETRIES,
 )
+@retried
 def candidate(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
     """The newest trained network, proposed for release.
 
@@ -27,11 +30,13 @@ def candidate(context: dg.AssetExecutionContext, storage: Storage) -> dg.Materia
 
     **Guarded by** `not_worse_than_champion` (blocks the promotion).
     """
+    from audiobuff_assets.pictures import gains_found
     from audiobuff_core.evaluation.release import propose_candidate
 
     checkpoint = path_of(context, "model/dit_checkpoint").rstrip("/").rsplit("/", 1)[-1]
     made = propose_candidate(storage.url, checkpoint)
-    return materialized(context, made, options={}, metadata={"checkpoint": checkpoint})
+    found = {"checkpoint": checkpoint, **gains_found(storage.url, checkpoint, made.metrics)}
+    return materialized(context, made, options={}, metadata=found)
 
 
 @dg.asset(
@@ -43,7 +48,9 @@ def candidate(context: dg.AssetExecutionContext, storage: Storage) -> dg.Materia
     code_version=code_version("audiobuff_core.evaluation.release"),
     owners=OWNERS,
     tags=TAGS,
+    retry_policy=RETRIES,
 )
+@retried
 def champion(context: dg.AssetExecutionContext, storage: Storage) -> dg.MaterializeResult[Any]:
     """The network that repairs what users bring.
 
@@ -51,7 +58,9 @@ def champion(context: dg.AssetExecutionContext, storage: Storage) -> dg.Material
 
     It changes only after `not_worse_than_champion` passed on the candidate. **Guarded by** `weights_reload` (blocks).
     """
+    from audiobuff_assets.pictures import gains_found
     from audiobuff_core.evaluation.release import promote
 
     made = promote(storage.url)
-    return materialized(context, made, options={}, metadata={"checkpoint": made.checkpoint})
+    found = {"checkpoint": made.checkpoint, **gains_found(storage.url, made.checkpoint, made.metrics)}
+    return materialized(context, made, options={}, metadata=found)

@@ -1,5 +1,6 @@
 """Trying again, where that can help: a store that is out for a moment, not an option that makes no sense."""
 
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -20,17 +21,26 @@ HOPELESS = (ImportError, NameError, TypeError, AttributeError, AssertionError, N
 
 
 def retried(body: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """An asset's body whose foreseen and hopeless errors fail its step at once, in a line; others are tried again."""
+    """An asset's body whose foreseen and hopeless errors fail its step at once, in a line; others are tried again.
+
+    What holds a credential comes without it, and without what caused it.
+    """
 
     @wraps(body)
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         try:
             return body(*args, **kwargs)
-        except OutputNotWritable:
-            raise  # a full or absent store may come back
-        except AudioBuffError as error:
-            raise dg.Failure(redacted(str(error)), allow_retries=False) from error
-        except HOPELESS as error:
-            raise dg.Failure(redacted(f"{type(error).__name__}: {error}"), allow_retries=False) from error
+        except (dg.Failure, dg.RetryRequested):
+            raise
+        except Exception as error:
+            is_ours = isinstance(error, AudioBuffError)
+            # A full or absent store may come back.
+            is_hopeless = isinstance(error, HOPELESS) or (is_ours and not isinstance(error, OutputNotWritable))
+            # Dagster keeps causes too, such as the error of a store that names its address.
+            is_secret = any(redacted(line) != line for line in traceback.format_exception(error))
+            if not is_hopeless and not is_secret:
+                raise
+            said = redacted(str(error) if is_ours else f"{type(error).__name__}: {error}")
+            raise dg.Failure(said, allow_retries=not is_hopeless) from (None if is_secret else error)
 
     return run

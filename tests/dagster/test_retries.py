@@ -33,3 +33,22 @@ def test_only_what_may_pass_is_tried_again(place, error, attempts):
     if attempts == 1:
         (event,) = [one for one in result.all_events if one.is_step_failure]
         assert str(error) in event.step_failure_data.user_failure_data.description
+
+
+@pytest.mark.parametrize("kind", [OSError, DataMissing])
+def test_no_credential_is_in_what_dagster_keeps_of_an_error(place, monkeypatch, kind):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t-that-must-not-be-seen")
+
+    @dg.asset
+    @retried
+    def failing():
+        try:
+            raise ConnectionError("refused s3cr3t-that-must-not-be-seen")
+        except ConnectionError as error:
+            raise kind("no answer of https://somebody:unspeakable@store") from error
+
+    result = dg.materialize([failing], instance=place.instance, raise_on_error=False)
+    kept = "".join(str(entry) for entry in place.instance.all_logs(result.run_id))
+    assert "no answer of https://" in kept
+    assert "s3cr3t" not in kept
+    assert "unspeakable" not in kept
