@@ -14,7 +14,7 @@ from resources.currency import LATENTS as LATENTS_DIGEST
 from resources.currency import data_versions, latents_digest, recorded
 from resources.encoder_suite import EncoderSuite
 from resources.partitions import CHECKPOINTS
-from resources.presets import chosen_preset, chosen_start
+from resources.presets import CHAMPION, chosen_preset, chosen_start
 from resources.retries import RETRIES, retried
 from resources.storage import Storage
 from resources.trainer import Trainer
@@ -45,6 +45,7 @@ def training_snapshot(
 
     **Guarded by** `no_leakage` and `enough_audio` (both block).
     """
+    from audiobuff_assets.pictures import shard_picture
     from audiobuff_core.data.snapshot import make_snapshot
 
     complete = set.intersection(*(set(data_versions(context.instance, stream)) for stream in LATENTS))
@@ -52,6 +53,7 @@ def training_snapshot(
         raise DataMissing("No shard has all three latents, expected at least one: run the job encode_new_audio first.")
     made = make_snapshot(storage.url, sorted(complete), encoders=encoders.choice())
     items = {split: sum(item.split == split for item in made.items) for split in ("train", "validation")}
+    lengths = [item.num_frames / float(made.target_rate) for item in made.items]
     return materialized(
         context,
         made,
@@ -61,11 +63,10 @@ def training_snapshot(
             "left_out": ", ".join(made.left_out) or "nothing",
             LATENTS_DIGEST: latents_digest(context.instance) or "",
             **{f"items/{split}": count for split, count in items.items()},
+            "audio_seconds": sum(lengths),
+            "picture": shard_picture({"seconds an item": lengths}, {}),
         },
     )
-
-
-CHAMPION = "champion"
 
 
 class TrainingConfig(dg.Config):

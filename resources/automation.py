@@ -1,12 +1,16 @@
 """When Dagster does something by itself: the switch, and the rule by which an asset follows what it is made of."""
 
+import math
 import os
 from typing import Any
 
 import dagster as dg
+from dagster._utils.schedules import is_valid_cron_schedule
+
+from audiobuff_core.errors import InvalidConfig
 
 AUTOMATION_VARIABLE = "AUDIOBUFF_AUTOMATION"
-ON = ("1", "on", "true", "yes")
+ON, OFF = ("1", "on", "true", "yes"), ("", "0", "off", "false", "no")
 
 INCOMING_VARIABLE = "AUDIOBUFF_INCOMING"
 SETTLE_VARIABLE = "AUDIOBUFF_SETTLE_SECONDS"
@@ -19,8 +23,15 @@ TRACKS_PER_SHARD = 32
 
 
 def is_on() -> bool:
-    """Whether AUDIOBUFF_AUTOMATION asks for everything automatic to start with Dagster."""
-    return os.environ.get(AUTOMATION_VARIABLE, "").lower() in ON
+    """Whether AUDIOBUFF_AUTOMATION asks for everything automatic to start with Dagster.
+
+    Raises:
+        InvalidConfig: it is neither on nor off.
+    """
+    value = os.environ.get(AUTOMATION_VARIABLE, "").lower()
+    if value not in ON + OFF:
+        raise InvalidConfig(f"{AUTOMATION_VARIABLE} is {value!r}: expected on or off")
+    return value in ON
 
 
 def sensor_status() -> dg.DefaultSensorStatus:
@@ -35,22 +46,45 @@ def schedule_status() -> dg.DefaultScheduleStatus:
 
 def tick_seconds(usual: int) -> int:
     """How often a sensor looks: as `usual`, or the variable AUDIOBUFF_TICK_SECONDS."""
-    return int(os.environ.get(TICK_VARIABLE, "") or usual)
+    return int(_number(TICK_VARIABLE, usual, least=1))
 
 
 def retraining_times() -> str:
-    """When retraining is considered, as a cron line: the variable AUDIOBUFF_RETRAINING, or Sundays at 02:00 UTC."""
-    return os.environ.get(RETRAINING_VARIABLE, "") or SUNDAYS_AT_TWO
+    """When retraining is considered, as a cron line: the variable AUDIOBUFF_RETRAINING, or Sundays at 02:00 UTC.
+
+    Raises:
+        InvalidConfig: it is no cron line.
+    """
+    line = os.environ.get(RETRAINING_VARIABLE, "") or SUNDAYS_AT_TWO
+    if not is_valid_cron_schedule(line):
+        raise InvalidConfig(f"{RETRAINING_VARIABLE} is {line!r}: expected a cron line such as {SUNDAYS_AT_TWO!r}")
+    return line
 
 
 def tracks_per_shard() -> int:
     """Recordings a shard: the variable AUDIOBUFF_TRACKS_PER_SHARD, or 32."""
-    return int(os.environ.get(SHARD_VARIABLE, "") or TRACKS_PER_SHARD)
+    return int(_number(SHARD_VARIABLE, TRACKS_PER_SHARD, least=1))
 
 
 def settle_seconds() -> float:
     """How long a dropped file must have been left alone before it counts as whole."""
-    return float(os.environ.get(SETTLE_VARIABLE, "") or SETTLE_SECONDS)
+    return _number(SETTLE_VARIABLE, SETTLE_SECONDS, least=0)
+
+
+def _number(variable: str, usual: float, *, least: int) -> float:
+    """The number that `variable` names, or the `usual` one; not below `least`.
+
+    Raises:
+        InvalidConfig: it is none.
+    """
+    value = os.environ.get(variable, "") or str(usual)
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not least <= number < math.inf:
+        raise InvalidConfig(f"{variable} is {value!r}: expected a number from {least} up")
+    return number
 
 
 def when_inputs_change(*, whole: bool = True) -> dg.AutomationCondition[Any]:

@@ -7,6 +7,8 @@ from audiobuff_core.errors import InvalidConfig
 
 PRESET_VARIABLE = "AUDIOBUFF_PRESET"
 START_VARIABLE = "AUDIOBUFF_START_FROM"
+CHAMPION = "champion"
+"""What to start from, for the champion of the day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ def end_tree(
 
 
 def supervise(command: Sequence[str], *, spared: str) -> int:
-    """Run `command` to its end; an interrupt or SIGTERM here ends it with all that it started, within seconds.
+    """Run `command` to its end; an interrupt, SIGTERM or SIGHUP here ends it with all that it started, within seconds.
 
     It is asked by one SIGINT, and what is left after three seconds, or at a second interrupt, is killed; but for
     processes with `spared` among their arguments and what those started, which are given the same time to follow.
@@ -75,7 +75,8 @@ def supervise(command: Sequence[str], *, spared: str) -> int:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     # A session of its own: Ctrl-C in the terminal is for this process alone, or it would be told twice.
     process = subprocess.Popen(list(command), start_new_session=True)
     try:

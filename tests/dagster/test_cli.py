@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 
@@ -57,19 +58,64 @@ def test_a_watched_folder_that_is_none_is_one_line(folder, capsys, monkeypatch):
     assert not (folder / "home").exists()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AUTOMATION", "onn"),
+        ("TICK_SECONDS", "0"),
+        ("SETTLE_SECONDS", "soon"),
+        ("TRACKS_PER_SHARD", "nan"),
+        ("RETRAINING", "sundays"),
+        ("PRESET", "huge"),
+        ("ENV", "s3"),
+    ],
+)
+def test_a_variable_that_means_nothing_is_one_line_before_anything_is_made(
+    folder, capsys, monkeypatch, variable, value
+):
+    monkeypatch.delenv("AUDIOBUFF_ROOT", raising=False)
+    monkeypatch.setenv(f"AUDIOBUFF_{variable}", value)
+    assert cli.main(["dev", "--home", "home"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"AUDIOBUFF_{variable} is '{value}'" in said or "AUDIOBUFF_ENV is s3" in said
+    assert not (folder / "home").exists()
+
+
+def test_a_port_that_is_taken_is_one_line_before_anything_is_made(folder, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert cli.main(["dev", "--home", "home", "--port", str(port)]) == 1
+    assert f"--port is {port}, which can't be had" in capsys.readouterr().err
+    assert cli.main(["dev", "--home", "home", "--port", "70000"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (folder / "home").exists()
+
+
 def test_a_bucket_can_be_watched(folder, monkeypatch):
     started = []
 
     def supervise(words, *, spared):
-        started.append((words, os.environ["AUDIOBUFF_INCOMING"]))
+        started.append((words, os.environ["AUDIOBUFF_INCOMING"], os.environ["AUDIOBUFF_BROWSER"]))
         return 0
 
     monkeypatch.setattr(dev, "supervise", supervise)
     monkeypatch.setenv("AUDIOBUFF_INCOMING", "s3://bucket/incoming")
-    assert cli.main(["dev", "--home", "home"]) == 0
-    ((words, watched),) = started
+    monkeypatch.setenv("AUDIOBUFF_BROWSER", "")
+    monkeypatch.setenv("AUDIOBUFF_ROOT", "made")
+    monkeypatch.setenv("AUDIOBUFF_INBOX", "dropped")
+    monkeypatch.setenv("AUDIOBUFF_START_FROM", "champion")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert cli.main(["dev", "--home", "home", "--port", str(port)]) == 0
+    ((words, watched, address),) = started
     assert words[1:4] == ["-m", "dagster", "dev"]
     assert watched == "s3://bucket/incoming"
+    assert address == f"http://127.0.0.1:{port}"  # where links in notifications lead
+    # Dagster works in its home: what was meant from here is still meant.
+    assert os.environ["AUDIOBUFF_ROOT"] == str(folder / "made")
+    assert os.environ["AUDIOBUFF_INBOX"] == str(folder / "dropped")
+    assert os.environ["AUDIOBUFF_START_FROM"] == "champion"
 
 
 @pytest.mark.parametrize("option", ["--codec", "--structure", "--semantic"])

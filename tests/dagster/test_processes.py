@@ -64,7 +64,7 @@ def test_end_tree_reaches_a_grandchild_that_ignores_signals_in_another_session(s
     assert set(killed) == {member.pid for member in family}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_supervised_command_that_ignores_signals_ends_with_its_children_when_told(stubborn, tmp_path, number):
     pids = tmp_path / "pids"
     command = [sys.executable, str(stubborn), str(pids), "env"]
