@@ -86,7 +86,7 @@ def restored(
     try:
         report = restore_place(source, output, restorer, RestoreSettings(**config.model_dump()))
     except InvalidAudio as error:
-        moved = set_aside(storage.url, source, str(error))
+        moved = set_aside(storage.url, source, context.partition_key, str(error))
         raise InvalidAudio(f"{error}. It was moved to {moved}") from error
     made = Restored(path=output, digest=digest(report["output_sha256"]))
     return materialized(

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import PurePosixPath
 
 import fsspec
 
@@ -52,15 +53,18 @@ def inbox_file(root: str, key: str) -> str:
     return files[key]
 
 
-def set_aside(root: str, place: str, reason: str) -> str:
+def set_aside(root: str, place: str, key: str, reason: str) -> str:
     """Move the dropped file at `place` to `refused/` in the inbox, with `reason` in a text beside it; its new place.
 
-    The copy is whole before the file goes: stores without rename lose nothing either.
+    It keeps its name, or is called by its partition `key` where another file of that name lies there. The copy is whole
+    before the file goes: stores without rename lose nothing either.
     """
-    name = place.rsplit("/", 1)[-1]
+    name, data = place.rsplit("/", 1)[-1], read_bytes(place)
     moved = join(inbox_place(root), REFUSED, name)
+    if exists(moved) and read_bytes(moved) != data:
+        moved = join(inbox_place(root), REFUSED, key + PurePosixPath(name).suffix)
     write_bytes(f"{moved}.reason.txt", f"{reason}\n".encode())
-    write_bytes(moved, read_bytes(place))
+    write_bytes(moved, data)
     if exists(moved):
         delete(place)
     return moved

@@ -1,6 +1,7 @@
 """The sensors of recordings and of damaged files: what they see, ask for, and say when they do nothing."""
 
 import os
+from pathlib import Path
 
 import dagster as dg
 import numpy as np
@@ -15,6 +16,7 @@ from audiobuff_core.files import write_json
 from jobs.dropped_files import restore_dropped_files
 from jobs.registration import FILES_A_LOOK
 from jobs.sensors import register_new_audio
+from resources.inbox import inbox_files, set_aside
 
 
 def test_recordings_arrive_change_and_vanish(place, folder, monkeypatch):
@@ -112,3 +114,14 @@ def test_many_dropped_files_are_repaired_some_a_tick(place, tmp_path, monkeypatc
         record(tmp_path / "root" / "inbox" / f"{seed}.wav", seed)
     assert len(place.tick(restore_dropped_files).run_requests) == 2
     assert len(place.instance.get_dynamic_partitions("inbox_files")) == 3
+
+
+def test_refused_files_of_one_name_do_not_take_each_others_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDIOBUFF_INBOX", str(tmp_path))
+    for content in ("no audio", "nor this"):
+        (tmp_path / "words.wav").write_text(content)
+        (key_of_file, place) = next(iter(inbox_files(str(tmp_path / "root")).items()))
+        moved = set_aside(str(tmp_path / "root"), place, key_of_file, "why")
+        assert Path(moved).read_text() == content
+    assert len(list((tmp_path / "refused").glob("*.wav"))) == 2
+    assert inbox_files(str(tmp_path / "root")) == {}
