@@ -120,6 +120,8 @@ def restorations(
 
     **Guarded by** `finite_and_same_length` (blocks).
     """
+    from audiobuff_assets.pictures import spectrograms
+    from audiobuff_core.evaluation.held_out import load_held_out
     from audiobuff_core.evaluation.restorations import restore_set
     from audiobuff_core.treatment.chain import treat
 
@@ -136,7 +138,19 @@ def restorations(
         identity={**restorer.identity, "treatments": config.treatments},
         steps=config.steps,
     )
-    return materialized(context, made, options=config.model_dump(), metadata={"clips": len(made.items)})
+    first = made.items[0]
+    (damaged,) = (
+        item.degraded_path for item in load_held_out(storage.url, kind).items if item.track_id == first.track_id
+    )
+    return materialized(
+        context,
+        made,
+        options=config.model_dump(),
+        metadata={
+            "clips": len(made.items),
+            "spectrograms": spectrograms({"damaged": damaged, "restored": first.path}),
+        },
+    )
 
 
 class MetricsConfig(dg.Config):
@@ -172,6 +186,7 @@ def metrics(context: dg.AssetExecutionContext, config: MetricsConfig, storage: S
 
     **Guarded by** `better_than_input` (warns).
     """
+    from audiobuff_assets.pictures import gains_picture
     from audiobuff_core.evaluation.measure import measure_set
 
     checkpoint, kind = split_evaluation_key(context.partition_key)
@@ -180,6 +195,7 @@ def metrics(context: dg.AssetExecutionContext, config: MetricsConfig, storage: S
     numbers = {f"{name}/{row}": value for row, means in rows.items() for name, value in means.items()}
     gaps = {f"{name}/gap": reason for name, reason in made.gaps.items()}
     found = {**numbers, **gaps, "worst_clips": _worst_clips(made), INPUTS: made_from(context, {})}
+    found["picture"] = gains_picture([made])
     return materialized(context, made, options=config.model_dump(), metadata=found)
 
 
@@ -212,6 +228,7 @@ def leaderboard(context: dg.AssetExecutionContext, storage: Storage) -> dg.Mater
 
     **Guarded by** `covers_all_degradations` (warns).
     """
+    from audiobuff_assets.pictures import gains_found
     from audiobuff_core.evaluation.leaderboard import make_leaderboard
 
     keys = data_versions(context.instance, key("evaluation/metrics"))
@@ -222,9 +239,14 @@ def leaderboard(context: dg.AssetExecutionContext, storage: Storage) -> dg.Mater
         )
     newest = recorded(context.instance, key("model/dit_checkpoint"), None, "checkpoint")
     made = make_leaderboard(storage.url, checkpoints, featured=newest if newest in checkpoints else None)
+    (kinds,) = (row.kinds for row in made.rows if row.checkpoint == made.featured)
     return materialized(
         context,
         made,
         options={},
-        metadata={"checkpoints": len(checkpoints), "report": dg.MetadataValue.path(str(made.report_path))},
+        metadata={
+            "checkpoints": len(checkpoints),
+            "report": dg.MetadataValue.path(str(made.report_path)),
+            **gains_found(storage.url, made.featured, kinds),
+        },
     )

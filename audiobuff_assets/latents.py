@@ -22,6 +22,7 @@ STREAMS: dict["Stream", str] = {
     "structure": "Pitch, rhythm and level of the damaged audio, 50 times a second.",
     "semantic": "What the damaged audio sounds like, a few times a second.",
 }
+FRAMES_SHOWN = 256
 
 
 def latents_asset(stream: "Stream") -> dg.AssetsDefinition:
@@ -52,11 +53,17 @@ def latents_asset(stream: "Stream") -> dg.AssetsDefinition:
     def latents(
         context: dg.AssetExecutionContext, encoders: EncoderSuite, storage: Storage
     ) -> dg.MaterializeResult[Any]:
+        from audiobuff_assets.pictures import shard_picture
         from audiobuff_core.data.extraction import extract_shard
 
         begin = time.perf_counter()
         made = extract_shard(storage.url, context.partition_key, stream, encoders=encoders.choice())
         seconds = time.perf_counter() - begin
+        picture = {}
+        if made.record_ids:
+            first = made.record_ids[0]
+            values = made.read(first, 0, min(FRAMES_SHOWN, made.frames_of(first)))
+            picture["picture"] = shard_picture({f"values of {first[:32]}": values.ravel().tolist()}, {})
         return materialized(
             context,
             made,
@@ -67,6 +74,7 @@ def latents_asset(stream: "Stream") -> dg.AssetsDefinition:
                 "encoder": made.encoder.key,
                 "codec": encoders.codec,
                 "throughput/records_per_second": len(made.record_ids) / max(seconds, 1e-6),
+                **picture,
             },
         )
 

@@ -3,8 +3,8 @@
 import base64
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -13,6 +13,8 @@ from audiobuff_core.training.plot import loss_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
+
+    from audiobuff_core.evaluation.table import MetricTable
 
 MAX_BYTES = 100_000
 SHOWN_SECONDS = 4.0
@@ -33,6 +35,31 @@ def loss_curve(training_log: str) -> dg.MarkdownMetadataValue:
 def spectrograms(paths: Mapping[str, str]) -> dg.MarkdownMetadataValue:
     """The spectrograms of audio files side by side, the first seconds of each, titled by their keys."""
     return shard_picture({}, paths)
+
+
+def gains_picture(tables: Iterable["MetricTable"]) -> dg.MarkdownMetadataValue:
+    """Histograms of how much nearer to the clean clips the restored ones are than the damaged ones."""
+    gains = [clip.gains for table in tables for clip in table.items]
+    return shard_picture(
+        {
+            "LSD gain of a clip, dB": [found["lsd_db"] for found in gains],
+            "SI-SDR gain of a clip, dB": [found["si_sdr_db"] for found in gains],
+        },
+        {},
+    )
+
+
+def gains_found(root: str, checkpoint: str, kinds: Iterable[str]) -> dict[str, Any]:
+    """What `checkpoint` gains over the damaged clips of all `kinds`: the means, plotted over time, and a picture."""
+    from statistics import fmean
+
+    from audiobuff_core.evaluation.measure import load_metrics
+    from audiobuff_core.evaluation.table import METRICS
+
+    tables = [load_metrics(root, checkpoint, kind) for kind in kinds]
+    clips = [clip.gains for table in tables for clip in table.items]
+    means = {f"gain/{name}": fmean(found[name] for found in clips) for name in METRICS}
+    return {"clips": len(clips), **means, "picture": gains_picture(tables)}
 
 
 def shard_picture(histograms: Mapping[str, Sequence[float]], paths: Mapping[str, str]) -> dg.MarkdownMetadataValue:
