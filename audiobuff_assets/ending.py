@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from audiobuff_assets.options import DemoOptions
-from audiobuff_assets.summary import ROWS, Summary
+from audiobuff_assets.summary import IN_THE_BOX, Summary
 from audiobuff_core.evaluation.held_out import MAIN_KIND
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ METRICS = {"lsd_db": "LSD dB, less is better", "si_sdr_db": "SI-SDR dB, more is 
 MEANINGS = {
     "degraded": "degraded (floor)",
     "restored": "restored",
+    IN_THE_BOX: "by the model in the box",
     "ceiling": "ceiling (codec)",
 }
 
@@ -40,7 +41,7 @@ def _table(summary: Summary) -> "Table":
     table.add_column("")
     for title in METRICS.values():
         table.add_column(title, justify="right")
-    for row in ROWS:
+    for row in (row for row in MEANINGS if summary.table[row]):
         table.add_row(MEANINGS[row], *(f"{summary.table[row][metric]:.2f}" for metric in METRICS))
     gains = [summary.gains[metric] for metric in METRICS]
     table.add_section()

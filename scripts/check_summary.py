@@ -18,6 +18,8 @@ def failures(summary: dict) -> list[str]:
         found.append(f"LSD gain {gains['lsd_db']}: expected an interval above 0 dB")
     if not gains["si_sdr_db"]["low"] > 0:
         found.append(f"SI-SDR gain {gains['si_sdr_db']}: expected an interval above 0 dB")
+    if not summary["in_the_box"]["lsd_db"] < summary["degraded"]["lsd_db"]:
+        found.append(f"the model in the box: {summary['in_the_box']}, expected a lower LSD than {summary['degraded']}")
     return found
 
 

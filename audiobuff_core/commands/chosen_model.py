@@ -14,7 +14,7 @@ def chosen_model(named: str | None, champion: Callable[[], str | None]) -> str:
     Raises:
         CheckpointNotFound: there is none of them.
     """
-    place = named or champion() or _in_the_box()
+    place = named or champion() or in_the_box()
     if place is None:
         raise CheckpointNotFound(
             "No model to restore with: name one with --checkpoint (`audiobuff demo` leaves one in "
@@ -23,6 +23,7 @@ def chosen_model(named: str | None, champion: Callable[[], str | None]) -> str:
     return place
 
 
-def _in_the_box() -> str | None:
+def in_the_box() -> str | None:
+    """The folder of the model that ships with the package; None where it was left out."""
     folder = files("audiobuff_core") / BUILTIN_MODEL
     return str(folder) if (folder / "config.json").is_file() else None
