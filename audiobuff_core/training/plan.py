@@ -90,7 +90,9 @@ def forward_costs(network: Network, config: TrainingConfig, dataset: LatentDatas
         if isinstance(network, LegacyField):  # it asks how long each item is, which a fake tensor can't say
             network.vfn(batch.clean, draws.t, batch.clean, batch.clean)
         else:
-            error = batch_error(network, config, batch, draws, dataset.standardisers["target"])
+            # The start of `uncertainty` is estimated without a backward pass, for items that fake tensors can't count.
+            traced = replace(config, source="damaged") if config.source == "uncertainty" else config
+            error = batch_error(network, traced, batch, draws, dataset.standardisers["target"])
             step_loss(error, config, total_frames=1.0, total_items=1.0)
     return sum(storage.nbytes() for storage in seen.values()), counter.get_total_flops()
 

@@ -59,9 +59,9 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_the_planned_memory_is_what_the_backward_pass_holds(snapshot: Snapshot, precision: str) -> None:
-    config = config_for("test", {"precision": precision, "d_model": 64})
+@pytest.mark.parametrize(("precision", "source"), [("fp32", "damaged"), ("bf16", "noise"), ("bf16", "uncertainty")])
+def test_the_planned_memory_is_what_the_backward_pass_holds(snapshot: Snapshot, precision: str, source: str) -> None:
+    config = config_for("test", {"precision": precision, "source": source, "d_model": 64})
     dataset = LatentDataset(snapshot, "train", segment_frames=32)
     planned = forward_costs(imagined_network(config, dataset.dims), config, dataset)[0]
     network, seen = make_network(config, dataset.dims), {}
