@@ -21,7 +21,7 @@ from resources.automation import (
 from resources.environments import environment_resources
 from resources.inbox import INBOX_VARIABLE
 from resources.instance import open_instance, prepare_home
-from resources.presets import CHAMPION, START_VARIABLE, chosen_preset
+from resources.presets import CHAMPION, START_VARIABLE, chosen_device, chosen_preset, chosen_processes
 from resources.process_tree import supervise
 from resources.storage import ROOT_VARIABLE, storage_root
 
@@ -36,9 +36,11 @@ def run_dev(home: Path, port: int) -> int:
         AudioNotFound: the folder to watch is none; a URL may be empty as yet, and is looked at by the sensor.
         InvalidConfig: a variable has a value that the definitions would refuse, or the port can't be had.
     """
-    for read in (is_on, retraining_times, settle_seconds, tracks_per_shard, chosen_preset, environment_resources):
+    for read in (is_on, retraining_times, settle_seconds, tracks_per_shard, chosen_preset, chosen_device):
         read()
     tick_seconds(1)
+    chosen_processes()
+    environment_resources()
     watched = os.environ.get(INCOMING_VARIABLE, "")
     if watched and is_local(watched) and not local_path(watched).expanduser().is_dir():
         raise AudioNotFound(f"{INCOMING_VARIABLE} is {watched}, which is no folder: name one with recordings")

@@ -14,7 +14,7 @@ from resources.currency import LATENTS as LATENTS_DIGEST
 from resources.currency import data_versions, latents_digest, recorded
 from resources.encoder_suite import EncoderSuite
 from resources.partitions import CHECKPOINTS
-from resources.presets import CHAMPION, chosen_preset, chosen_start
+from resources.presets import CHAMPION, chosen_preset, chosen_processes, chosen_start
 from resources.retries import RETRIES, retried
 from resources.storage import Storage
 from resources.trainer import Trainer
@@ -82,7 +82,9 @@ class TrainingConfig(dg.Config):
         description="Weights to begin with: `champion`, the path or URL of a checkpoint, or nothing for a new network.",
     )
     seed: int = Field(default=1337, description="Changes the initial weights and every draw.")
-    num_processes: int = Field(default=1, ge=1, le=64, description="Ranks on this machine, one for each GPU.")
+    num_processes: int = Field(
+        default=chosen_processes(), ge=1, le=64, description="Ranks on this machine, one for each GPU."
+    )
 
 
 @dg.asset(

@@ -46,7 +46,7 @@ def schedule_status() -> dg.DefaultScheduleStatus:
 
 def tick_seconds(usual: int) -> int:
     """How often a sensor looks: as `usual`, or the variable AUDIOBUFF_TICK_SECONDS."""
-    return int(_number(TICK_VARIABLE, usual, least=1))
+    return int(number_of(TICK_VARIABLE, usual, least=1))
 
 
 def retraining_times() -> str:
@@ -63,15 +63,15 @@ def retraining_times() -> str:
 
 def tracks_per_shard() -> int:
     """Recordings a shard: the variable AUDIOBUFF_TRACKS_PER_SHARD, or 32."""
-    return int(_number(SHARD_VARIABLE, TRACKS_PER_SHARD, least=1))
+    return int(number_of(SHARD_VARIABLE, TRACKS_PER_SHARD, least=1))
 
 
 def settle_seconds() -> float:
     """How long a dropped file must have been left alone before it counts as whole."""
-    return _number(SETTLE_VARIABLE, SETTLE_SECONDS, least=0)
+    return number_of(SETTLE_VARIABLE, SETTLE_SECONDS, least=0)
 
 
-def _number(variable: str, usual: float, *, least: int) -> float:
+def number_of(variable: str, usual: float, *, least: int) -> float:
     """The number that `variable` names, or the `usual` one; not below `least`.
 
     Raises:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from resources.presets import chosen_device
+
 if TYPE_CHECKING:
     from audiobuff_core.inference.restorer import Restorer
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 class Compute(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The device that networks run on."""
 
-    device: str = Field(default="cpu", description="A torch device, such as cpu or cuda:0.")
+    device: str = Field(default=chosen_device(), description="A torch device, such as cpu or cuda:0.")
 
     def restorer(self, checkpoint: str) -> "Restorer":
         """The restorer of `checkpoint` (a folder or file), loaded once a process."""

@@ -1,12 +1,16 @@
 """Presets: sizes of everything in one word, which the launchpad shows as defaults."""
 
 import os
+import re
 from dataclasses import dataclass
 
 from audiobuff_core.errors import InvalidConfig
+from resources.automation import number_of
 
 PRESET_VARIABLE = "AUDIOBUFF_PRESET"
 START_VARIABLE = "AUDIOBUFF_START_FROM"
+DEVICE_VARIABLE = "AUDIOBUFF_DEVICE"
+PROCESSES_VARIABLE = "AUDIOBUFF_PROCESSES"
 CHAMPION = "champion"
 """What to start from, for the champion of the day."""
 
@@ -54,3 +58,25 @@ def chosen_preset() -> Preset:
 def chosen_start() -> str:
     """What training begins with unless the launchpad says otherwise: the variable AUDIOBUFF_START_FROM, or nothing."""
     return os.environ.get(START_VARIABLE, "")
+
+
+def chosen_encoder(role: str) -> str:
+    """The encoder of a `role` unless the launchpad says otherwise: AUDIOBUFF_CODEC, _STRUCTURE or _SEMANTIC."""
+    return os.environ.get(f"AUDIOBUFF_{role.upper()}", "") or "builtin"
+
+
+def chosen_processes() -> int:
+    """How many ranks train unless the launchpad says otherwise: the variable AUDIOBUFF_PROCESSES, or one."""
+    return int(number_of(PROCESSES_VARIABLE, 1, least=1))
+
+
+def chosen_device() -> str:
+    """What restores unless the launchpad says otherwise: the variable AUDIOBUFF_DEVICE, or the CPU.
+
+    Raises:
+        InvalidConfig: it names no device.
+    """
+    device = os.environ.get(DEVICE_VARIABLE, "") or "cpu"
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
+        raise InvalidConfig(f"{DEVICE_VARIABLE} is {device!r}: expected cpu, mps, cuda or such as cuda:1")
+    return device

@@ -67,6 +67,8 @@ def test_a_watched_folder_that_is_none_is_one_line(folder, capsys, monkeypatch):
         ("TRACKS_PER_SHARD", "nan"),
         ("RETRAINING", "sundays"),
         ("PRESET", "huge"),
+        ("DEVICE", "gpu"),
+        ("PROCESSES", "all"),
         ("ENV", "s3"),
     ],
 )
