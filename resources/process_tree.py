@@ -76,7 +76,8 @@ def supervise(command: Sequence[str], *, spared: str) -> int:
         raise KeyboardInterrupt
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has it outlive the terminal
+            signal.signal(number, interrupt)
     # A session of its own: Ctrl-C in the terminal is for this process alone, or it would be told twice.
     process = subprocess.Popen(list(command), start_new_session=True)
     try:

@@ -79,6 +79,17 @@ def test_a_supervised_command_that_ignores_signals_ends_with_its_children_when_t
     assert_gone(family)
 
 
+def test_a_supervised_command_outlives_its_terminal_under_nohup():
+    code = "from resources.process_tree import supervise; supervise(['sh', '-c', 'echo up; sleep 1'], spared='nothing')"
+    command = ["nohup", sys.executable, "-c", code]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == b"up\n"
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(30) == 0
+
+
 def test_what_a_supervised_command_forked_runs_from_is_not_killed(stubborn, tmp_path):
     leader, follower, script = tmp_path / "leader", tmp_path / "follower", tmp_path / "lead.py"
     script.write_text(
