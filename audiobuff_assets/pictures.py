@@ -104,7 +104,11 @@ def _histogram(title: str, values: Sequence[float]) -> "Image":
     import numpy as np
     from PIL import ImageDraw
 
-    counts, edges = np.histogram(values, bins=NUM_BINS)
+    drawn = np.asarray(values, dtype=float)
+    drawn = drawn[np.isfinite(drawn)]  # what is not is a check's to refuse
+    if len(drawn) < len(values):
+        title = f"{title} ({len(values) - len(drawn)} not finite)"
+    counts, edges = np.histogram(drawn, bins=NUM_BINS)
     highest = max(1, int(counts.max()))
     panel = _panel(title, {"0": 0.0, str(highest): 1.0}, (f"{edges[0]:.4g}", f"{edges[-1]:.4g}"))
     pencil = ImageDraw.Draw(panel)

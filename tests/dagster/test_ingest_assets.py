@@ -11,6 +11,7 @@ from audiobuff_assets import degradation, ingest
 from audiobuff_assets.audio_checks import decodes_and_is_finite, format_is_uniform
 from audiobuff_assets.definitions import build_defs
 from audiobuff_assets.options import DemoOptions
+from audiobuff_assets.pictures import shard_picture
 from audiobuff_assets.results import key
 from audiobuff_assets.shard_tables import markdown_table
 from jobs.registration import find_arrivals, record_arrivals
@@ -139,3 +140,8 @@ def test_tables_are_short_and_safe():
     assert table.count("\n| ") == 21
     assert table.endswith("... and 10 more")
     assert r"| x\|0\n | 0.5 |" in table
+
+
+def test_a_picture_is_drawn_of_figures_that_are_not_finite_too():
+    drawn = shard_picture({"some": [1.0, np.nan, np.inf], "none": [], "all": [np.nan]}, {})
+    assert drawn.value.startswith("![")
