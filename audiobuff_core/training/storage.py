@@ -4,13 +4,13 @@ import io
 import re
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 import torch
 
 from audiobuff_core.errors import OutputNotWritable
-from audiobuff_core.files import exists, is_local, join, local_path, require_writable, write_bytes
+from audiobuff_core.files import atomic_path, exists, is_local, join, local_path, require_writable, write_bytes
 from audiobuff_core.models.schema import read_checkpoint
 
 BEST_NAME = "checkpoint_best.pt"
@@ -80,18 +80,17 @@ class CheckpointFolder:
         return [*places, resume] if exists(resume) else places
 
     def best(self) -> dict[str, Any]:
-        """The content of the best checkpoint."""
-        return read_checkpoint(join(self.url, BEST_NAME))
+        """The content of the best checkpoint; on disk its tensors are read when someone looks at them."""
+        return read_checkpoint(join(self.url, BEST_NAME), lazily=True)
 
     def save_epoch(self, content: dict[str, Any], epoch: int, *, best: bool, keep_every: int = 0) -> None:
         """Save the end of `epoch`, as the best too if it is, and drop what is no longer kept.
 
         The last two epochs stay, and those that `keep_every` divides, unless it is 0.
         """
-        data = _serialised(content)
         if best:
-            self._write(BEST_NAME, data)
-        self._write(f"checkpoint_epoch_{epoch}.pt", data)
+            self._write(BEST_NAME, content)
+        self._write(f"checkpoint_epoch_{epoch}.pt", content)
         for older, place in self.epochs()[:-KEPT_EPOCHS]:
             if keep_every == 0 or older % keep_every:
                 _remove(place)
@@ -100,14 +99,18 @@ class CheckpointFolder:
 
     def save_for_resume(self, content: dict[str, Any]) -> None:
         """Save a state between two epochs' ends."""
-        self._write(RESUME_NAME, _serialised(content))
+        self._write(RESUME_NAME, content)
 
-    def _write(self, name: str, data: bytes) -> None:
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        if is_local(self.url):  # straight to disk: in memory it would take as much again as weights and moments
+            with atomic_path(local_path(join(self.url, name))) as temporary, temporary.open("wb") as file:
+                _serialise(content, file)
+            return
+        buffer = io.BytesIO()
+        _serialise(content, buffer)
         try:
-            write_bytes(join(self.url, name), data)
-        except OutputNotWritable:
-            raise
-        except OSError as error:  # of a remote store
+            write_bytes(join(self.url, name), buffer.getvalue())
+        except OSError as error:
             raise OutputNotWritable(
                 f"Can't write {join(self.url, name)} ({type(error).__name__}: {str(error)[:150]}): earlier checkpoints "
                 "are whole; run again when the store is back"
@@ -119,10 +122,13 @@ def step_of(place: str) -> int:
     return int(read_checkpoint(place, lazily=True)["train_state"]["step"])
 
 
-def _serialised(content: dict[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(_canonical(content), buffer)
-    return buffer.getvalue()
+def _serialise(content: dict[str, Any], file: BinaryIO) -> None:
+    try:
+        torch.save(_canonical(content), file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError | MemoryError):  # torch only says that a position is unexpected
+            raise error.__context__ from error
+        raise
 
 
 def _canonical(value: Any) -> Any:  # noqa: ANN401 - any content of a checkpoint

@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import random
+import resource
 import signal
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -55,6 +57,33 @@ def test_a_kill_during_a_save_never_loses_the_earlier_one(tmp_path: Path) -> Non
     assert furthest > 3
 
 
+def test_a_save_takes_no_second_copy_of_the_weights_in_memory(tmp_path: Path) -> None:
+    content = {"weights": torch.zeros(4_000_000)}
+    tracemalloc.start()  # it sees the memory of Python's buffers, not that of tensors
+    CheckpointFolder(str(tmp_path)).save_for_resume(content)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / "checkpoint_resume.pt").stat().st_size > 16_000_000
+    assert most < 4_000_000
+
+
+def test_a_disk_that_fills_up_during_a_save_is_one_clear_error(tmp_path: Path) -> None:
+    folder = CheckpointFolder(str(tmp_path))
+    folder.save_for_resume(_content(4))
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # half of it
+    try:
+        with pytest.raises(OutputNotWritable, match=r"Can't write .*checkpoint_resume\.pt: File too large"):
+            folder.save_for_resume(_content(8))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    newest = folder.newest()
+    assert newest is not None
+    assert newest[0]["train_state"]["step"] == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint_resume.pt"]
+
+
 def test_what_a_killed_save_left_is_cleared_away(tmp_path: Path) -> None:
     folder = CheckpointFolder(str(tmp_path))
     folder.save_epoch(_content(4), 1, best=True)
@@ -77,8 +106,8 @@ def test_a_checkpoint_that_is_cut_off_is_one_clear_error(tmp_path: Path, kept: i
 def _save_for_ever_and_count(url: str, saved: Any) -> None:
     write = CheckpointFolder._write
 
-    def counted(self: CheckpointFolder, name: str, data: bytes) -> None:
-        write(self, name, data)
+    def counted(self: CheckpointFolder, name: str, content: dict[str, Any]) -> None:
+        write(self, name, content)
         saved.value += 1
 
     CheckpointFolder._write = counted  # type: ignore[method-assign]
