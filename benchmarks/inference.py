@@ -176,10 +176,10 @@ def file_rows(restorer: Restorer, seconds: float, repeats: int, base_mib: float)
 
         lengths = {"mono.wav": seconds, "stereo.wav": seconds, "short.wav": 6 * seconds, "long.wav": 12 * seconds}
         for name, length in lengths.items():
-            write_audio(place / name, music(length, 1 if name == "mono.wav" else 2), subtype="PCM_24")
+            write_audio(place / name, music(length, 1 if name == "mono.wav" else 2), subtype="PCM_16")
         short, long = (peak_mib_of(lambda name=name: restored(name)) - base_mib for name in ("short.wav", "long.wav"))
         hour = long + (long - short) * (3600 - 12 * seconds) / (6 * seconds)
-        rows = [Row("memory beyond the model, an hour of 24-bit stereo, MiB", hour, 3072, at_most=True)]
+        rows = [Row("memory beyond the model, an hour of 16-bit stereo, MiB", hour, 3072, at_most=True)]
         costs: dict[tuple[str, Preset], list[float]] = {}
         for _ in range(repeats):
             for name, preset in itertools.product(("mono.wav", "stereo.wav"), PRESET_GOALS):

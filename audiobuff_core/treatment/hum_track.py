@@ -25,6 +25,8 @@ COST_OF_STEP_DB = 2.0
 NEIGHBOURS_HZ = (-6.0, -5.0, -4.0, -3.0, 3.0, 4.0, 5.0, 6.0)
 NUM_REFINEMENTS = 8
 SMOOTHING_FRAMES = 4.0
+# Where a fundamental that does not drift is looked for, about the median of the path.
+OFFSET_HZ, NUM_OFFSETS = 0.002, 50
 
 
 def fundamental_path(samples: Real, sample_rate: int) -> tuple[Real, float]:
@@ -91,6 +93,21 @@ def phase_of_path(fundamental_hz: Real, num_samples: int, sample_rate: int) -> R
     smooth = smoothed(fundamental_hz, SMOOTHING_FRAMES)
     hertz = np.interp(np.arange(num_samples), centers, smooth)
     return np.asarray(2.0 * np.pi * np.cumsum(hertz) / sample_rate)
+
+
+def constant_phase(samples: Real, about_hz: float, num_harmonics: int, sample_rate: int) -> Real:
+    """The phase of every sample for the one fundamental near `about_hz` at which the harmonics turn the least.
+
+    Only phases are averaged, over the whole stretch: what is loud counts no more than what is faint.
+    """
+    phase = 2.0 * np.pi * about_hz * np.arange(len(samples)) / sample_rate
+    amplitudes = demodulated(samples, phase, num_harmonics, sample_rate)[:, :NUM_COMB]
+    turns = HOP_SECONDS * np.outer(np.arange(len(amplitudes)), np.arange(1, amplitudes.shape[1] + 1))
+    phases = amplitudes / (np.abs(amplitudes) + 1e-20)
+    offsets = np.arange(-NUM_OFFSETS, NUM_OFFSETS + 1) * OFFSET_HZ
+    coherence = [float(np.abs((phases * np.exp(-2j * np.pi * hz * turns)).mean(axis=0)).sum()) for hz in offsets]
+    best_hz = about_hz + offsets[int(np.argmax(coherence))]
+    return np.asarray(2.0 * np.pi * best_hz * np.arange(len(samples)) / sample_rate)
 
 
 def smoothed(values: Real, frames: float) -> Real:

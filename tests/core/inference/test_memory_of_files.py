@@ -1,4 +1,4 @@
-"""Long files by `audiobuff restore` and the model in the box: an hour of 24-bit stereo within 3 GiB above the model."""
+"""Long files by `audiobuff restore` and the model in the box: an hour of stereo within 3 GiB above the model."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def write(path, seconds, corpus):
     clips = [read_audio(clip) for clip in sorted(corpus.glob("loop_*.flac"))]
     sound = np.concatenate([clip.samples[0] for clip in clips if clip.sample_rate == RATE])
     generator, left = np.random.default_rng(1), seconds * RATE
-    with soundfile.SoundFile(path, "w", RATE, 2, "PCM_24") as file:
+    with soundfile.SoundFile(path, "w", RATE, 2, "PCM_16") as file:
         while left > 0:
             noise = 0.01 * generator.standard_normal((min(left, len(sound)), 2), np.float32)
             file.write(np.clip(0.7 * sound[: len(noise), None] + noise, -1, 1))

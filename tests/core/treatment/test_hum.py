@@ -33,6 +33,33 @@ def test_hum_is_taken_out(fault):
     assert 0.5 < repair.confidence <= 1.0
 
 
+def speech_without_pauses(num_seconds=30, seed=5):
+    """A voice of 90 to 160 Hz that never rests: nearly all the time a hum's harmonics lie under its own."""
+    generator = np.random.default_rng(seed)
+    seconds, knots = np.arange(num_seconds * RATE) / RATE, np.arange(6 * num_seconds) / 6
+    phase = 2 * np.pi * np.cumsum(np.interp(seconds, knots, generator.uniform(90.0, 160.0, len(knots)))) / RATE
+    loudness = np.interp(seconds, knots, generator.uniform(0.1, 1.0, len(knots)))
+    return 0.25 * loudness * sum(np.sin(order * phase) / order for order in range(1, 20))
+
+
+@pytest.mark.parametrize(("ceiling", "gain_db"), [(None, 12.0), (0.3, 3.0)], ids=["whole", "clipped"])
+def test_steady_hum_is_found_under_speech_without_pauses_clipped_or_not(ceiling, gain_db):
+    clean = speech_without_pauses()
+    damaged = hummed(clean, offset_share=0.0, num_harmonics=5, level_dbfs=-38.0)
+    damaged = damaged if ceiling is None else np.clip(damaged, -ceiling, ceiling)
+    treated = Dehum().treat(waveform(damaged))
+    (repair,) = treated.repairs
+    assert repair.end_seconds == pytest.approx(30.0)
+    restored = treated.waveform.samples[0].astype(np.float64)
+    assert si_sdr_db(clean, restored) > si_sdr_db(clean, damaged) + gain_db
+
+
+def test_speech_without_pauses_and_without_hum_is_left_alone():
+    for seed in range(3):
+        given = waveform(speech_without_pauses(seed=seed))
+        assert Dehum().treat(given).waveform is given
+
+
 @pytest.mark.parametrize("sound", [plucked, square_waves, drums])
 def test_music_without_hum_comes_back_as_the_same_object(sound):
     given = waveform(sound())
