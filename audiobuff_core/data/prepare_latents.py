@@ -132,9 +132,11 @@ def run(arguments: argparse.Namespace) -> int:
     for line in _reports(options.out_dir, snapshot):
         print(line, file=sys.stderr)
     num_training = sum(item.split == "train" for item in snapshot.items)
+    num_validation = sum(item.split == "validation" for item in snapshot.items)
     num_held_out = sum(_held_out(options.out_dir, shard) for shard in snapshot.shards)
     print(
-        f"Prepared {len(snapshot.items)} items, {num_training} to train on: train.py --data_dir {options.out_dir} "
+        f"Prepared {len(snapshot.items)} items, {num_training} to train and {num_validation} to validate on: "
+        f"train.py --data_dir {options.out_dir} "
         f"(recordings held out, never trained on: {num_held_out})"
     )
     return 0

@@ -238,7 +238,7 @@ def test_the_tool_has_the_same_command(recordings: Path, tmp_path: Path, capsys:
     flags = ["prepare", "--source_dir", str(recordings), "--out_dir", str(tmp_path), "--max_files", "6", *BUILTIN]
     assert audiobuff.main(flags) == 0
     said = capsys.readouterr().out
-    counts = re.search(r"Prepared (\d+) items, \d+ to train on: .*never trained on: (\d+)\)", said)
+    counts = re.search(r"Prepared (\d+) items, \d+ to train and \d+ to validate on: .*never trained on: (\d+)\)", said)
     assert counts is not None
     assert int(counts[1]) + int(counts[2]) == 6
     assert (tmp_path / "prepared.json").exists()
