@@ -98,7 +98,7 @@ def test_what_is_no_recording_is_refused_in_one_line(site):
     good = wav()
     for body, name, reason in (
         (b"hello, this is text", "letter.wav", "letter.wav is not audio"), (b"", "empty.wav", "empty.wav is empty"),
-        (good[:40], "head.wav", "head.wav"), (wav(7.0, 1), "long.wav", "long.wav is longer than 0.1 minutes"),
+        (good[:40], "head.wav", "head.wav"), (wav(7.0, 1), "long.wav", "long.wav is longer than 0.1 min"),
         (good + bytes(600_000), "large.wav", "large.wav is larger than 0.5 MB"),
     ):  # fmt: skip
         status, told = send(site, body, name)
