@@ -79,7 +79,7 @@ def fit_hum(samples: Real, sample_rate: int) -> HumFit | None:
     drifting = phase + np.interp(np.arange(len(samples)), centers, smoothed(ahead, 1.0))
     found = [_verified(drifting, demodulated(samples, drifting, NUM_HARMONICS, sample_rate), FEWEST_STEADY)]
     if len(samples) >= LEVEL_SECONDS * sample_rate:
-        level = constant_phase(samples, float(np.median(path_hz)), NUM_HARMONICS, sample_rate)
+        level = constant_phase(samples, float(np.median(path_hz)), sample_rate)
         amplitudes = demodulated(samples, level, NUM_HARMONICS, sample_rate)
         bare = (_near(amplitudes, steady_amplitudes(amplitudes)) > BARE_SHARE).any()
         found.append(_verified(level, amplitudes, FEWEST_STEADY - int(bare)))

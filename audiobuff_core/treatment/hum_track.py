@@ -95,13 +95,13 @@ def phase_of_path(fundamental_hz: Real, num_samples: int, sample_rate: int) -> R
     return np.asarray(2.0 * np.pi * np.cumsum(hertz) / sample_rate)
 
 
-def constant_phase(samples: Real, about_hz: float, num_harmonics: int, sample_rate: int) -> Real:
+def constant_phase(samples: Real, about_hz: float, sample_rate: int) -> Real:
     """The phase of every sample for the one fundamental near `about_hz` at which the harmonics turn the least.
 
     Only phases are averaged, over the whole stretch: what is loud counts no more than what is faint.
     """
     phase = 2.0 * np.pi * about_hz * np.arange(len(samples)) / sample_rate
-    amplitudes = demodulated(samples, phase, num_harmonics, sample_rate)[:, :NUM_COMB]
+    amplitudes = demodulated(samples, phase, NUM_COMB, sample_rate)
     turns = HOP_SECONDS * np.outer(np.arange(len(amplitudes)), np.arange(1, amplitudes.shape[1] + 1))
     phases = amplitudes / (np.abs(amplitudes) + 1e-20)
     offsets = np.arange(-NUM_OFFSETS, NUM_OFFSETS + 1) * OFFSET_HZ
