@@ -92,6 +92,8 @@ def wav_without_samples():
         (nan_wav(), "1 NaN or infinite"),
         (b"RIFF\x00\x00", "not audio"),
     ],
+    # without names the bytes are the names, and libsndfile writes the second of writing into a float WAV
+    ids=["empty file", "text", "no samples", "NaN", "bare header"],
 )
 def test_what_is_no_audio_is_refused_in_one_line(tmp_path, data, reason):
     (tmp_path / "odd.wav").write_bytes(data)
