@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiobuff_core.data.block_cache import BlockCache
+from audiobuff_core.errors import StoreMismatch
 from audiobuff_core.files import is_local, local_path
 
 if TYPE_CHECKING:
@@ -64,13 +65,20 @@ class GroupArrays:
 class _Opened:
     """An array and its sizes, which Zarr would work out anew at each question."""
 
+    url: str
     array: "zarr.Array[Any]"
     num_rows: int
     block_rows: int
 
     def read(self, first_row: int) -> NDArray[np.generic]:
         """The block from `first_row` on."""
-        return np.asarray(self.array[first_row : first_row + self.block_rows])
+        try:
+            return np.asarray(self.array[first_row : first_row + self.block_rows])
+        except (RuntimeError, ValueError) as error:  # what the decompressors of Zarr raise
+            raise StoreMismatch(
+                f"{self.url}, rows from {first_row}: damaged on its medium ({error}); remove the group's folder and "
+                "prepare it again"
+            ) from error
 
 
 @lru_cache(maxsize=1024)
@@ -82,4 +90,4 @@ def _opened(url: str, digest: str, name: str) -> _Opened:
     row_bytes = array.dtype.itemsize * int(np.prod(array.shape[1:], dtype=np.int64))
     chunk_rows = int(array.chunks[0])
     block_rows = max(1, BLOCK_BYTES // (max(1, row_bytes) * chunk_rows)) * chunk_rows
-    return _Opened(array, int(array.shape[0]), block_rows)
+    return _Opened(f"{url}/{name}", array, int(array.shape[0]), block_rows)

@@ -145,6 +145,8 @@ class GroupWriter:
         self._sha.update(np.ascontiguousarray(record.stored).tobytes() + record.valid.tobytes())
 
     def _create_values(self, group: Any) -> Any:  # noqa: ANN401 - zarr's own types
+        from zarr.codecs import ZstdCodec
+
         dtype, width = self._kind
         num_rows = sum(self._num_rows.values())
         rows_a_chunk = max(ROWS_A_CHUNK, 1 << max(1, CHUNK_BYTES // (dtype.itemsize * width)).bit_length() - 1)
@@ -156,6 +158,7 @@ class GroupWriter:
             dtype=dtype,
             chunks=(rows_a_chunk, width),
             shards=(rows_a_shard, width),
+            compressors=ZstdCodec(checksum=True),
         )
 
 

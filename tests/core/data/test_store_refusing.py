@@ -86,6 +86,16 @@ class TestRefusing:
         group = write(store, [latent("a", 5, seed=9)])
         assert np.array_equal(group.read("a", 0, 5), latent("a", 5, seed=9).stored[0])
 
+    @pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+    def test_a_byte_that_turned_over_on_its_medium_is_noticed(self, store, place):
+        group = write(store, [latent("a", 3000)])
+        filesystem, top = filesystem_of(group)
+        content = bytearray(filesystem.cat_file(f"{top}/values/c/0/0"))
+        content[int(place * len(content))] ^= 1
+        filesystem.pipe_file(f"{top}/values/c/0/0", bytes(content))
+        with pytest.raises(StoreMismatch, match=r"values, rows from \d+: damaged on its medium.*prepare it again"):
+            store.open_group("target/shard").read("a", 0, 3000)
+
     @pytest.mark.parametrize("name", ["values/c/0/0", "written/c/0", "offsets/zarr.json"])
     def test_a_missing_object(self, store, name):
         group = write(store, [latent("a", 5)])
