@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiobuff_core.audio.waveform import Waveform
-from audiobuff_core.treatment.hum_fit import HumFit, fit_hum
+from audiobuff_core.treatment.hum_fit import SHORTEST_SECONDS, HumFit, fit_hum
+from audiobuff_core.treatment.hum_track import HOP_SECONDS, SPECTRUM_SECONDS, comb_scores
 from audiobuff_core.treatment.protocols import Repair, Treated, change_db
 
 ANALYSIS_RATE = 3000
@@ -50,40 +51,46 @@ def _block_starts_seconds(duration_seconds: float) -> list[int]:
 def _fits(waveform: Waveform, channel: int) -> list[HumFit | None]:
     import soxr
 
+    whole = soxr.resample(waveform.samples[channel].astype(np.float64), waveform.sample_rate, ANALYSIS_RATE)
+    if len(whole) < SHORTEST_SECONDS * ANALYSIS_RATE:
+        return [None]
+    scores = comb_scores(whole, ANALYSIS_RATE)
     fits: list[HumFit | None] = []
     starts = _block_starts_seconds(waveform.duration_seconds)
     for start in starts:
-        end = None if start == starts[-1] else (start + BLOCK_SECONDS) * waveform.sample_rate
-        block = waveform.samples[channel, start * waveform.sample_rate : end].astype(np.float64)
-        fits.append(fit_hum(soxr.resample(block, waveform.sample_rate, ANALYSIS_RATE), ANALYSIS_RATE))
+        end = None if start == starts[-1] else start + BLOCK_SECONDS
+        block = whole[start * ANALYSIS_RATE : None if end is None else end * ANALYSIS_RATE]
+        last = None if end is None else round((end - SPECTRUM_SECONDS) / HOP_SECONDS) + 1
+        heard = tuple(one[round(start / HOP_SECONDS) : last] for one in scores)
+        fits.append(fit_hum(block, heard, ANALYSIS_RATE))
     return fits
 
 
 def _subtract(
     samples: NDArray[np.float32], sample_rate: int, fits: list[HumFit | None]
 ) -> list[tuple[int, int, float]]:
-    """Take the hum of `fits` out of one channel, in place, a second at a time; the treated stretches [first, end)."""
-    hop = BLOCK_SECONDS // 2
+    """Take the hum of `fits` out of one channel, in place; the treated stretches [first, end) and their steadiness."""
+    hop = BLOCK_SECONDS // 2 * sample_rate
     stretches: list[tuple[int, int, float]] = []
-    for first in range(0, len(samples), sample_rate):
-        end = min(first + sample_rate, len(samples))
-        seconds = np.arange(first, end) / sample_rate
-        second = first // sample_rate
-        newer = min(second // hop, len(fits) - 1)
+    older: tuple[HumFit, NDArray[np.float64]] | None = None
+    for index, fit in enumerate(fits):
+        first = index * hop
+        end = len(samples) if index == len(fits) - 1 else first + hop
+        newer = (fit, fit.at(sample_rate, ANALYSIS_RATE)) if fit is not None else None
         # The older block fades out while the newer one fades in, over the half block that they share.
-        share = np.clip(seconds / hop - newer, 0.0, 1.0) if newer > 0 and second < (newer + 1) * hop else None
-        blocks = [(newer, 1.0)] if share is None else [(newer - 1, 1.0 - share), (newer, share)]
-        heard = [(fits[index], index, weight) for index, weight in blocks]
-        hum = sum(
-            (fit.at(seconds - index * hop, ANALYSIS_RATE) * weight for fit, index, weight in heard if fit is not None),
-            start=np.zeros(end - first),
-        )
-        steadiness = [fit.steadiness for fit, _, _ in heard if fit is not None]
-        if not steadiness:
+        rise = np.minimum(np.arange(end - first) / hop, 1.0) if index else np.ones(end - first)
+        hum = np.zeros(end - first)
+        if newer is not None:
+            hum += rise * newer[1][: end - first]
+        if older is not None:
+            hum[:hop] += (1.0 - rise[:hop]) * older[1][hop : 2 * hop]
+        heard = [one[0].steadiness for one in (older, newer) if one is not None]
+        older = newer
+        if not heard:
             continue
         samples[first:end] = (samples[first:end] - hum).astype(np.float32)
         if stretches and stretches[-1][1] == first:
-            stretches[-1] = (stretches[-1][0], end, min(stretches[-1][2], min(steadiness)))
+            stretches[-1] = (stretches[-1][0], end, min(stretches[-1][2], *heard))
         else:
-            stretches.append((first, end, min(steadiness)))
+            stretches.append((first, end, min(heard)))
     return stretches

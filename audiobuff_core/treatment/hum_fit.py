@@ -15,6 +15,7 @@ from audiobuff_core.treatment.hum_track import (
     phase_of_path,
     smoothed,
     steady_amplitudes,
+    turning,
 )
 
 Real = NDArray[np.float64]
@@ -52,17 +53,24 @@ class HumFit:
     amplitudes: Complex
     steadiness: float
 
-    def at(self, seconds: Real, sample_rate: int) -> Real:
-        """The hum at times `seconds` within the stretch, whose own rate is `sample_rate`."""
-        turn = np.exp(1j * np.interp(seconds * sample_rate, np.arange(len(self.phase)), self.phase))
-        total = np.zeros(len(seconds), dtype=np.complex128)
+    def at(self, sample_rate: int, fitted_rate: int) -> Real:
+        """The hum of the fitted stretch, and of a second after it, at `sample_rate`; `fitted_rate` is the phase's."""
+        import soxr
+
+        beyond = np.arange(1, fitted_rate + 1)  # so that the resampler meets no sudden beginning or end
+        before = self.phase[0] - (self.phase[1] - self.phase[0]) * beyond[::-1]
+        after = self.phase[-1] + (self.phase[-1] - self.phase[-2]) * beyond
+        turn = turning(np.concatenate([before, self.phase, after]))
+        total = np.zeros(len(turn), dtype=np.complex128)
         for amplitude in self.amplitudes[: int(np.flatnonzero(self.amplitudes)[-1]) + 1][::-1]:
             total = (total + amplitude) * turn  # Horner's scheme: one multiplication a harmonic
-        return np.asarray(2.0 * total.real)
+        return np.asarray(soxr.resample(2.0 * total.real, fitted_rate, sample_rate)[sample_rate:])
 
 
-def fit_hum(samples: Real, sample_rate: int) -> HumFit | None:
+def fit_hum(samples: Real, scores: tuple[Real, ...], sample_rate: int) -> HumFit | None:
     """The hum in `samples`, shape [samples] at a low `sample_rate` (3000 Hz will do), or None.
+
+    `scores` are those of `comb_scores` for the frames inside.
 
     It is fitted twice, with a fundamental that drifts and, in stretches long enough to tell, with one that does not:
     there loud speech can't lead the fit astray, and where one harmonic lies bare all the time, fewer of the others have
@@ -70,7 +78,7 @@ def fit_hum(samples: Real, sample_rate: int) -> HumFit | None:
     """
     if len(samples) < SHORTEST_SECONDS * sample_rate or not np.any(samples):
         return None
-    path_hz, prominence_db = fundamental_path(samples, sample_rate)
+    path_hz, prominence_db = fundamental_path(scores)
     if prominence_db < LEAST_PROMINENCE_DB:
         return None
     phase = phase_of_path(path_hz, len(samples), sample_rate)

@@ -18,6 +18,8 @@ STEP_HZ = 0.02
 SPECTRUM_SECONDS = 1.0
 HOP_SECONDS = 0.125
 DEMODULATION_SECONDS = 0.5
+# A chunk stays in the processor's cache, and is too small for products of matrices by several threads.
+HOPS_AT_A_TIME = 16
 NUM_COMB = 10
 MOST_PROMINENCE_DB = 40.0
 STEPS_PER_HOP = 2
@@ -29,20 +31,30 @@ SMOOTHING_FRAMES = 4.0
 OFFSET_HZ, NUM_OFFSETS = 0.002, 50
 
 
-def fundamental_path(samples: Real, sample_rate: int) -> tuple[Real, float]:
-    """The likeliest fundamental in Hz of every spectrum frame, and the mean prominence in dB of its comb."""
+def comb_scores(samples: Real, sample_rate: int) -> tuple[Real, ...]:
+    """How far the comb of every candidate stands out in every spectrum frame, dB, [frames, candidates] of each mains.
+
+    Frame `i` is centred on `SPECTRUM_SECONDS / 2 + i * HOP_SECONDS`. `samples` [samples] need 1.4 kHz and more.
+    """
     window = round(SPECTRUM_SECONDS * sample_rate)
     views = np.lib.stride_tricks.sliding_window_view(samples, window)
     frames: Real = views[:: round(HOP_SECONDS * sample_rate)] * np.hanning(window)
     size = 1 << (4 * window).bit_length()
-    best: tuple[Real, float] = (np.zeros(len(frames)), -1.0)
-    scores_by_mains: list[list[Real]] = [[] for _ in MAINS_HZ]
+    bins = 1 + round((NUM_COMB * max(_candidates(max(MAINS_HZ))) + max(NEIGHBOURS_HZ)) * size / sample_rate)
+    scores: list[list[Real]] = [[] for _ in MAINS_HZ]
     for start in range(0, len(frames), 32):
-        spectra = 10.0 * np.log10(np.square(np.abs(np.fft.rfft(frames[start : start + 32], size))) + 1e-15)
-        for scores, mains_hz in zip(scores_by_mains, MAINS_HZ, strict=True):
-            scores.append(_comb_scores(spectra, _candidates(mains_hz), sample_rate / size))
-    for scores, mains_hz in zip(scores_by_mains, MAINS_HZ, strict=True):
-        path, mean_db = _best_path(np.concatenate(scores))
+        spectra = np.fft.rfft(frames[start : start + 32], size)[:, :bins]
+        decibels = 10.0 * np.log10(np.square(spectra.real) + np.square(spectra.imag) + 1e-15)
+        for parts, mains_hz in zip(scores, MAINS_HZ, strict=True):
+            parts.append(_comb_scores(decibels, _candidates(mains_hz), sample_rate / size))
+    return tuple(np.concatenate(parts) for parts in scores)
+
+
+def fundamental_path(scores: tuple[Real, ...]) -> tuple[Real, float]:
+    """The likeliest fundamental in Hz of every frame of `comb_scores`, and the mean prominence in dB of its comb."""
+    best: tuple[Real, float] = (np.zeros(len(scores[0])), -1.0)
+    for of_mains, mains_hz in zip(scores, MAINS_HZ, strict=True):
+        path, mean_db = _best_path(of_mains)
         if mean_db > best[1]:
             best = (_candidates(mains_hz)[path], mean_db)
     return best
@@ -68,18 +80,19 @@ def _comb_scores(spectra_db: Real, candidates: Real, bin_hz: float) -> Real:
 def _best_path(scores: Real) -> tuple[NDArray[np.int64], float]:
     """The path of the highest sum of scores (Viterbi), which moves `STEPS_PER_HOP` candidates a frame at most."""
     num_frames, num_states = scores.shape
-    total = scores[0].copy()
+    padded = np.full(num_states + 2 * STEPS_PER_HOP, -np.inf)
+    total = padded[STEPS_PER_HOP:-STEPS_PER_HOP]
+    total[:] = scores[0]
+    reachable = np.lib.stride_tricks.sliding_window_view(padded, num_states)  # those of every move, as they become
     came_from = np.zeros((num_frames, num_states), dtype=np.int64)
     moves = np.arange(-STEPS_PER_HOP, STEPS_PER_HOP + 1)
-    cost = COST_OF_STEP_DB / NUM_COMB * np.abs(moves)
+    cost = COST_OF_STEP_DB / NUM_COMB * np.abs(moves)[:, None]
     states = np.arange(num_states)
     for frame in range(1, num_frames):
-        padded = np.pad(total, STEPS_PER_HOP, constant_values=-np.inf)
-        options = np.stack([padded[move + STEPS_PER_HOP : move + STEPS_PER_HOP + num_states] for move in moves])
-        options -= cost[:, None]
+        options = reachable - cost
         chosen = options.argmax(axis=0)
-        came_from[frame] = states + moves[chosen]
-        total = options[chosen, states] + scores[frame]
+        came_from[frame] = states + chosen - STEPS_PER_HOP
+        total[:] = options[chosen, states] + scores[frame]
     path = np.zeros(num_frames, dtype=np.int64)
     path[-1] = total.argmax()
     for frame in range(num_frames - 1, 0, -1):
@@ -105,7 +118,11 @@ def constant_phase(samples: Real, about_hz: float, sample_rate: int) -> Real:
     turns = HOP_SECONDS * np.outer(np.arange(len(amplitudes)), np.arange(1, amplitudes.shape[1] + 1))
     phases = amplitudes / (np.abs(amplitudes) + 1e-20)
     offsets = np.arange(-NUM_OFFSETS, NUM_OFFSETS + 1) * OFFSET_HZ
-    coherence = [float(np.abs((phases * np.exp(-2j * np.pi * hz * turns)).mean(axis=0)).sum()) for hz in offsets]
+    phases *= np.exp(-2j * np.pi * offsets[0] * turns)
+    step, coherence = np.exp(-2j * np.pi * OFFSET_HZ * turns), []
+    for _ in offsets:
+        coherence.append(float(np.abs(phases.mean(axis=0)).sum()))
+        phases *= step
     best_hz = about_hz + offsets[int(np.argmax(coherence))]
     return np.asarray(2.0 * np.pi * best_hz * np.arange(len(samples)) / sample_rate)
 
@@ -122,17 +139,28 @@ def demodulated(samples: Real, phase: Real, num_harmonics: int, sample_rate: int
 
     A real tone `2 Re(c e^{jk phase})` gives `c`.
     """
-    window_samples = round(DEMODULATION_SECONDS * sample_rate)
     hop = round(HOP_SECONDS * sample_rate)
-    window = np.hanning(window_samples + 2)[1:-1]
-    window /= window.sum()
-    turn = np.exp(-1j * phase)
-    carrier = samples.astype(np.complex128)
-    columns = []
-    for _ in range(num_harmonics):
-        carrier *= turn
-        columns.append(np.lib.stride_tricks.sliding_window_view(carrier, window_samples)[::hop] @ window)
-    return np.stack(columns, axis=1)
+    num_hops = round(DEMODULATION_SECONDS / HOP_SECONDS)
+    window = np.hanning(num_hops * hop + 2)[1:-1]
+    parts = (window / window.sum()).reshape(num_hops, hop).T.astype(np.complex128)
+    num_whole = len(samples) // hop
+    sums = np.empty((num_harmonics, num_whole, num_hops), dtype=np.complex128)  # of hops under parts of the window
+    for first in range(0, num_whole, HOPS_AT_A_TIME):
+        chunk = slice(first * hop, min(first + HOPS_AT_A_TIME, num_whole) * hop)
+        carrier, turn = samples[chunk].astype(np.complex128), turning(-phase[chunk])
+        for harmonic in range(num_harmonics):
+            carrier *= turn
+            sums[harmonic, first : first + HOPS_AT_A_TIME] = carrier.reshape(-1, hop) @ parts
+    num_frames = num_whole - num_hops + 1
+    amplitudes: Complex = np.sum([sums[:, part : part + num_frames, part] for part in range(num_hops)], axis=0)
+    return amplitudes.T
+
+
+def turning(phase: Real) -> Complex:
+    """`exp(j phase)`, in half the time that the complex exponential takes."""
+    turn = np.empty(len(phase), dtype=np.complex128)
+    turn.real, turn.imag = np.cos(phase), np.sin(phase)
+    return turn
 
 
 def steady_amplitudes(amplitudes: Complex) -> Complex:
