@@ -123,10 +123,10 @@ def restorations(
     from audiobuff_assets.pictures import spectrograms
     from audiobuff_core.evaluation.held_out import load_held_out
     from audiobuff_core.evaluation.restorations import restore_set
-    from audiobuff_core.treatment.chain import treat
+    from audiobuff_core.inference.agreement import treat_with
 
     def heard(damaged: "Waveform") -> "Waveform":
-        return treat(damaged).waveform if config.treatments else damaged
+        return treat_with(restorer, damaged).waveform if config.treatments else damaged
 
     checkpoint, kind = split_evaluation_key(context.partition_key)
     restorer = compute.restorer(join(storage.url, "checkpoints", checkpoint))

@@ -84,8 +84,8 @@ def measure_in_the_box(root: str) -> dict[str, float]:
     from audiobuff_core.commands.chosen_model import in_the_box
     from audiobuff_core.evaluation.measure import measure_set
     from audiobuff_core.evaluation.restorations import restore_set
+    from audiobuff_core.inference.agreement import treat_with
     from audiobuff_core.inference.restorer import Restorer
-    from audiobuff_core.treatment.chain import treat
 
     place = in_the_box()
     if place is None:
@@ -95,7 +95,7 @@ def measure_in_the_box(root: str) -> dict[str, float]:
         root,
         IN_THE_BOX,
         MAIN_KIND,
-        restore=lambda damaged: restorer.restore(treat(damaged).waveform),
+        restore=lambda damaged: restorer.restore(treat_with(restorer, damaged).waveform),
         identity={**restorer.identity, "treatments": True},
     )
     return measure_set(root, IN_THE_BOX, MAIN_KIND, codec=load_codec(restorer.meta["encoders"]["codec"])).restored

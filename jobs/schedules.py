@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 import dagster as dg
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from jobs.jobs import audit_audio, train_restoration_model
 from resources.automation import retraining_times, schedule_status
@@ -34,6 +35,9 @@ def weekly_retraining(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | 
         assert record is not None
         day = dt.datetime.fromtimestamp(record.timestamp, dt.UTC).date()
         return dg.SkipReason(f"No data changed since the last checkpoint of {day} (latents {now[:12]}).")
+    under_way = dg.RunsFilter(job_name=train_restoration_model.name, statuses=NOT_FINISHED_STATUSES)
+    for run in context.instance.get_runs(under_way, limit=1):
+        return dg.SkipReason(f"A training is under way: run {run.run_id}.")
     return dg.RunRequest(run_key=f"{now}@{context.scheduled_execution_time.date()}", tags={"audiobuff/train": "1"})
 
 

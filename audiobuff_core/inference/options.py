@@ -28,6 +28,7 @@ class Options(TypedDict, total=False):
         strength: 0 to 1: how far to go from the damaged latents to the restored ones.
         window_frames: latent frames that the network sees at once; None takes those of its training.
         overlap_frames: that neighbouring windows share, less than `window_frames`; None takes a quarter.
+        guarded: whether what the network doubts, or hardly changes, is left as it was.
         on_progress: called now and then with the share that is done, 0 to 1.
         confidence: is filled with how sure the network is, by region and band; without the source `uncertainty` that
             costs one more pass through the network.
@@ -45,6 +46,7 @@ class Options(TypedDict, total=False):
     strength: float
     window_frames: int | None
     overlap_frames: int | None
+    guarded: bool
     on_progress: Callable[[float], None]
     confidence: ConfidenceMap | None
 
@@ -62,6 +64,7 @@ class Chosen:
     strength: float
     window_frames: int
     overlap_frames: int
+    guarded: bool
     on_progress: Callable[[float], None]
     confidence: ConfidenceMap | None
 
@@ -90,6 +93,7 @@ def settled(options: Options, recommended: Mapping[str, Any]) -> Chosen:
         strength=options.get("strength", 1.0),
         window_frames=window,
         overlap_frames=window // 4 if overlap is None else overlap,
+        guarded=options.get("guarded", True),
         on_progress=options.get("on_progress", lambda share: None),
         confidence=options.get("confidence"),
     )

@@ -10,12 +10,12 @@ from audiobuff_core.audio.peaks import limit_peaks
 from audiobuff_core.audio.recording import BLOCK_SAMPLES, Recording, Stored, as_floats
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.errors import InvalidConfig
+from audiobuff_core.inference.agreement import treat_with
 from audiobuff_core.inference.blending import blend, check_band, keep_band
 from audiobuff_core.inference.changes import ChangeMeter, FrameEnergies, changed_places
 from audiobuff_core.inference.confidence import ConfidenceMap
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.settings import RestoreSettings
-from audiobuff_core.treatment.chain import treat
 
 CONTEXT_SECONDS = 6.0
 TREATED_SECONDS, TREATED_JOIN_SECONDS = 300, 1
@@ -70,7 +70,7 @@ def restore_recording(
     wet = recording.floats(first, last)
     if np.shares_memory(wet, recording.stored):
         wet = wet.copy()
-    treatments = _treat(wet, rate, settings, first / rate)
+    treatments = _treat(wet, rate, restorer, settings, first / rate)
     confidence = ConfidenceMap()
     by_network = None
     if settings.uses_network:
@@ -152,15 +152,18 @@ def rows_of(recording: Recording, settings: RestoreSettings) -> list[int]:
     return sorted({number - 1 for number in settings.channels})
 
 
-def _treat(wet: Samples, rate: int, settings: RestoreSettings, start_seconds: float) -> list[dict[str, Any]]:
+def _treat(
+    wet: Samples, rate: int, restorer: Restorer, settings: RestoreSettings, start_seconds: float
+) -> list[dict[str, Any]]:
     """Treat `wet` in place, five minutes at a time; the repairs."""
     step, join = TREATED_SECONDS * rate, TREATED_JOIN_SECONDS * rate
+    witness = restorer if settings.uses_network else None
     repairs: list[dict[str, Any]] = []
     tail: Samples | None = None
     for begin in range(0, wet.shape[1], step):
         end = min(wet.shape[1], begin + step + join)
         fresh = Waveform(wet[:, begin:end].copy(), rate)
-        treated = treat(fresh, without=settings.treatments_left_out)
+        treated = treat_with(witness, fresh, without=settings.treatments_left_out)
         change = settings.strength * (treated.waveform.samples - fresh.samples) if treated.repairs else None
         length = 0 if tail is None else tail.shape[1]
         rise = (np.arange(length, dtype=np.float32) + 0.5) / max(1, length)

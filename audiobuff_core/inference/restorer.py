@@ -173,7 +173,8 @@ class Restorer:
             return waveform  # not even the codec's own error
         wet = self._to_audio(restored, waveform, gain)
         hold_still(wet.samples, waveform.samples, waveform.sample_rate, moved.numpy(), restored.times().numpy())
-        leave_intact(wet.samples, waveform.samples, waveform.sample_rate)
+        if chosen.guarded:
+            leave_intact(wet.samples, waveform.samples, waveform.sample_rate)
         return wet
 
     def _latents(
@@ -201,7 +202,7 @@ class Restorer:
             sway=chosen.sway,
             on_step=on_step,
         )
-        correction = self._guarded(x_1 - damaged, field)
+        correction = self._guarded(x_1 - damaged, field) if chosen.guarded else x_1 - damaged
         if chosen.confidence is not None:
             doubt = doubt_of(field, self.meta["source"], noise, x_1)
             seconds = latents.times() + section.first / waveform.sample_rate

@@ -18,11 +18,6 @@ ORDER = 32
 LOWEST_RATE = 8000
 QUIETEST_ERROR = 1e-5
 NORMAL_MEDIAN = 0.6745
-# In standard deviations of the prediction error: to be suspected, to be a click, and what may be left of one.
-SUSPECT = 5.0
-OUTSTANDING = 10.0
-MOST_LEFT = 1.8
-LEAST_DROP_DB = 15.0
 LONGEST_SECONDS = 0.004
 JOINED_SECONDS = 0.0007
 MARGIN_SECONDS = 0.00007
@@ -38,13 +33,42 @@ MOST_PEAKED = 35.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Click:
+class Bounds:
+    """How much a click must stand out; in standard deviations of the prediction error unless said otherwise.
+
+    Attributes:
+        suspect: to be suspected.
+        outstanding: to be a click.
+        most_left: where it was bridged.
+        least_drop_db: by which bridging it must lower the error.
+        is_alone: whether it must have no neighbours like it, in a sound that is calm but for clicks.
+    """
+
+    suspect: float = 5.0
+    outstanding: float = 10.0
+    most_left: float = 1.8
+    least_drop_db: float = 15.0
+    is_alone: bool = True
+
+
+PROVEN = Bounds()
+# For whoever has another witness.
+POSSIBLE = Bounds(suspect=4.0, outstanding=6.0, most_left=3.0, least_drop_db=8.0, is_alone=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
     """Samples [first, end) of a channel, their values without the click, and by how many dB the error fell."""
 
     first: int
     end: int
     values: Samples
     drop_db: float
+
+    @property
+    def confidence(self) -> float:
+        """How much of the prediction error is gone, 0 to 1."""
+        return float(1.0 - 10.0 ** (-self.drop_db / 20.0))
 
 
 class Declick:
@@ -64,81 +88,84 @@ class Declick:
         samples: NDArray[np.float32] | None = None
         repairs: list[Repair] = []
         for channel, before in enumerate(waveform.samples):
-            clicks = _find(before, waveform.sample_rate)
+            clicks = find_clicks(before, waveform.sample_rate)
             if not clicks or len(clicks) > max(1.0, MOST_CLICKS_A_SECOND * waveform.duration_seconds):
                 continue
             samples = waveform.samples.copy() if samples is None else samples
-            for click in clicks:
-                samples[channel, click.first : click.end] = click.values.astype(np.float32)
-            confidence = float(np.mean([1.0 - 10.0 ** (-click.drop_db / 20.0) for click in clicks]))
-            repairs += repairs_of_channel(
-                self.name, channel, before, samples[channel], waveform.sample_rate, confidence,
-                joined_within_seconds=JOINED_SECONDS,
-            )  # fmt: skip
+            repairs += replaced(clicks, channel, before, samples[channel], waveform.sample_rate)
         if samples is None or not repairs:
             return Treated(waveform)
         return Treated(Waveform(samples, waveform.sample_rate), tuple(repairs))
 
 
-def _find(samples: Channel, sample_rate: int) -> list[_Click]:
-    """The clicks of one channel, in order."""
+def replaced(clicks: list[Click], channel: int, before: Channel, after: Channel, sample_rate: int) -> list[Repair]:
+    """Put the values of `clicks` into `after`, in place, and tell of it; `before` is the channel with them."""
+    for click in clicks:
+        after[click.first : click.end] = click.values.astype(np.float32)
+    confidence = float(np.mean([click.confidence for click in clicks]))
+    return repairs_of_channel(
+        Declick.name, channel, before, after, sample_rate, confidence, joined_within_seconds=JOINED_SECONDS
+    )
+
+
+def find_clicks(samples: Channel, sample_rate: int, bounds: Bounds = PROVEN) -> list[Click]:
+    """The clicks of one channel, shape [samples], in order."""
     length = max(8 * ORDER, round(BLOCK_SECONDS * sample_rate))
     quarter = length // 4
-    clicks: list[_Click] = []
+    clicks: list[Click] = []
     for first in range(0, len(samples), 2 * quarter):
         start, end = max(0, first - quarter), min(len(samples), first + 3 * quarter)
         if end - start < 8 * ORDER:
             continue
         block = samples[start:end].astype(np.float64)
-        found = _in_block(block, sample_rate)
+        found = _in_block(block, sample_rate, bounds)
         clicks += [
-            _Click(start + one.first, start + one.end, one.values, one.drop_db)
+            Click(start + one.first, start + one.end, one.values, one.drop_db)
             for one in found
             if first <= start + one.first < first + 2 * quarter
         ]
     return clicks
 
 
-def _in_block(block: Samples, sample_rate: int) -> list[_Click]:
-    if float(np.mean(np.diff(block) == 0.0)) > MOST_FLAT_SHARE:
+def _in_block(block: Samples, sample_rate: int, bounds: Bounds) -> list[Click]:
+    if bounds.is_alone and float(np.mean(np.diff(block) == 0.0)) > MOST_FLAT_SHARE:
         return []  # digital silence, or a waveform drawn by a computer, whose corners look like clicks
     error_filter = prediction_error_filter(block, ORDER)
     forward, error = _errors(block, error_filter)
     deviation = float(np.median(forward)) / NORMAL_MEDIAN
-    if deviation < QUIETEST_ERROR or not (error > OUTSTANDING * deviation).any():
+    if deviation < QUIETEST_ERROR or not (error > bounds.outstanding * deviation).any():
         return []
     # A click spoils the very prediction that is to show it, so predict again, from a block without its suspects.
-    suspects = _widened(error > SUSPECT * deviation, max(1, round(MARGIN_SECONDS * sample_rate)))
+    suspects = _widened(error > bounds.suspect * deviation, max(1, round(MARGIN_SECONDS * sample_rate)))
     if not suspects.all():
         filled = block.copy()
         filled[suspects] = interpolate(block, suspects, error_filter)
         error_filter = prediction_error_filter(filled, ORDER)
         deviation = float(np.median(_errors(filled, error_filter)[0])) / NORMAL_MEDIAN
         forward, error = _errors(block, error_filter)
-    spans = joined(runs(error > SUSPECT * deviation), max(1, round(JOINED_SECONDS * sample_rate)))
+    spans = joined(runs(error > bounds.suspect * deviation), max(1, round(JOINED_SECONDS * sample_rate)))
     margin = max(1, round(MARGIN_SECONDS * sample_rate))
     peaks = np.array([error[first:end].max() for first, end in spans.tolist()])
     clicks = []
-    num_outstanding = int((peaks >= OUTSTANDING * deviation).sum())
+    num_outstanding = int((peaks >= bounds.outstanding * deviation).sum())
     for index, (first, end) in enumerate(spans.tolist()):
         first, end = first - margin, end + margin
         inside = first >= ORDER and end <= len(block) - ORDER
         short = end - first <= LONGEST_SECONDS * sample_rate
-        if not inside or not short or peaks[index] < OUTSTANDING * deviation:
+        if not inside or not short or peaks[index] < bounds.outstanding * deviation:
             continue
-        if _stands_alone(index, spans, peaks, error, sample_rate):
-            click = _bridged(block, first, end, error_filter, deviation)
+        if not bounds.is_alone or _stands_alone(index, spans, peaks, error, sample_rate):
+            click = _bridged(block, first, end, error_filter, deviation, bounds)
             if click is not None:
                 clicks.append(click)
+    if not bounds.is_alone:
+        return clicks
     # Where much of what stands out is no click, such as the edges of a pulse wave, the rest is none either.
-    return (
-        clicks
-        if num_outstanding - len(clicks) <= MOST_OTHERS and _rest_is_calm(error, forward, clicks, deviation)
-        else []
-    )
+    others = num_outstanding - len(clicks)
+    return clicks if others <= MOST_OTHERS and _rest_is_calm(error, forward, clicks, deviation) else []
 
 
-def _rest_is_calm(error: Samples, forward: Samples, clicks: list[_Click], deviation: float) -> bool:
+def _rest_is_calm(error: Samples, forward: Samples, clicks: list[Click], deviation: float) -> bool:
     """Whether the sound between `clicks` is mostly as predictable as its median says, and its `forward` error noise.
 
     The error of a waveform of corners is zero almost everywhere and high at times: its kurtosis tells.
@@ -178,7 +205,9 @@ def _stands_alone(index: int, spans: NDArray[np.int64], peaks: Samples, error: S
     return bool(later <= MOST_RISE * earlier)
 
 
-def _bridged(block: Samples, first: int, end: int, error_filter: Samples, deviation: float) -> _Click | None:
+def _bridged(
+    block: Samples, first: int, end: int, error_filter: Samples, deviation: float, bounds: Bounds
+) -> Click | None:
     """The click at [first, end), if bridging it leaves an error like everywhere else."""
     around = slice(max(0, first - 4 * ORDER), min(len(block), end + 4 * ORDER))
     part = block[around].copy()
@@ -191,6 +220,6 @@ def _bridged(block: Samples, first: int, end: int, error_filter: Samples, deviat
     # Only the equations beyond the unknowns say something: the others could be made zero.
     left = float(np.square(after).sum()) / ORDER
     drop_db = 10.0 * float(np.log10(np.square(before).sum() / (np.square(after).sum() + 1e-30)))
-    if left > (MOST_LEFT * deviation) ** 2 or drop_db < LEAST_DROP_DB:
+    if left > (bounds.most_left * deviation) ** 2 or drop_db < bounds.least_drop_db:
         return None
-    return _Click(first, end, part[missing], drop_db)
+    return Click(first, end, part[missing], drop_db)

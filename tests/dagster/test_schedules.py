@@ -3,6 +3,7 @@
 import datetime as dt
 
 import dagster as dg
+from dagster._core.test_utils import create_run_for_test
 
 from jobs.schedules import nightly_audit, turn_of, weekly_retraining
 from resources.currency import latents_digest
@@ -25,6 +26,15 @@ def test_retraining_is_skipped_when_no_data_changed_and_says_so(place):
     place.event("model/dit_checkpoint", "weights", latents=latents_digest(place.instance))
     assert "No data changed since" in schedule_tick(place, weekly_retraining).skip_message
     place.event("latents/target", "v2", "a shard")
+    assert len(schedule_tick(place, weekly_retraining).run_requests) == 1
+
+
+def test_retraining_is_skipped_while_one_is_under_way(place):
+    for stream in ("target", "structure", "semantic"):
+        place.event(f"latents/{stream}", "v1", "a shard")
+    run = create_run_for_test(place.instance, job_name="train_restoration_model", status=dg.DagsterRunStatus.STARTED)
+    assert f"under way: run {run.run_id}" in schedule_tick(place, weekly_retraining).skip_message
+    place.instance.report_run_failed(run)
     assert len(schedule_tick(place, weekly_retraining).run_requests) == 1
 
 

@@ -1,0 +1,87 @@
+"""Clicks that the exact treatment can't prove, replaced where the network hears them too.
+
+Crackle is too dense for the proof of `treatment.clicks`: every click has neighbours like it. Two witnesses that know
+nothing of each other take its place: prediction from the samples around, which finds many attacks and edges besides,
+and the network, which finds noise of every kind but smears what is short. Where both point the same way at nearly all
+places that the first one names, and there are many, they are clicks; then the first one's repair is the exact one.
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from audiobuff_core.audio.waveform import Samples, Waveform
+from audiobuff_core.inference.restorer import Restorer
+from audiobuff_core.treatment.chain import treat
+from audiobuff_core.treatment.clicks import LOWEST_RATE, POSSIBLE, Click, Declick, find_clicks, replaced
+from audiobuff_core.treatment.protocols import Treated
+
+FEWEST = 10
+FEWEST_A_SECOND = 2.0
+LEAST_CORRELATION, MEDIAN_CORRELATION = 0.3, 0.65
+LEAST_SHARE = 0.85
+# Deviation of the pauses between them, relative to their mean: 1 for what comes by chance, 0 for what is regular, more
+# for what comes in groups.
+MOST_UNEVEN = 2.5
+# What is long must be glaring, else it is a part of the sound.
+LONG_SECONDS, LONG_DROP_DB = 0.001, 20.0
+MARGIN_SECONDS = 0.0007
+
+
+def treat_with(restorer: Restorer | None, waveform: Waveform, *, without: Collection[str] = ()) -> Treated:
+    """`waveform` after the exact treatments but those named in `without`, and without the clicks agreed on, if asked.
+
+    Raises:
+        InvalidConfig: `without` names no treatment.
+    """
+    treated = treat(waveform, without=without)
+    if restorer is None or Declick.name in without:
+        return treated
+    agreed = declick_by_agreement(restorer, treated.waveform)
+    repairs = sorted((*treated.repairs, *agreed.repairs), key=lambda repair: (repair.start_seconds, repair.kind))
+    return Treated(agreed.waveform, tuple(repairs))
+
+
+def declick_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
+    """`waveform` without the clicks that prediction and `restorer` agree on; the network is asked only if there may be.
+
+    Each channel is judged by itself: there must be at least ten possible clicks, and two a second, and the network must
+    agree on 85 % of them, on half of them clearly, and those may not come in groups, as the edges of a sound do.
+    """
+    if waveform.sample_rate < LOWEST_RATE:
+        return Treated(waveform)
+    fewest = max(FEWEST, FEWEST_A_SECOND * waveform.duration_seconds)
+    possible = [_possible(channel, waveform.sample_rate) for channel in waveform.samples]
+    if max(map(len, possible)) < fewest:
+        return Treated(waveform)
+    wanted = restorer.restore(waveform, steps=1, guarded=False).samples - waveform.samples
+    samples = waveform.samples.copy()
+    margin = round(MARGIN_SECONDS * waveform.sample_rate)
+    repairs = []
+    for row, clicks in enumerate(possible):
+        before = waveform.samples[row]
+        correlations = [_correlation(click, before, wanted[row], margin) for click in clicks]
+        agreed = [click for click, one in zip(clicks, correlations, strict=True) if one > LEAST_CORRELATION]
+        many = len(agreed) >= max(fewest, LEAST_SHARE * len(clicks))
+        if many and np.median(correlations) > MEDIAN_CORRELATION and _unevenness(agreed) < MOST_UNEVEN:
+            repairs += replaced(agreed, row, before, samples[row], waveform.sample_rate)
+    return Treated(Waveform(samples, waveform.sample_rate), tuple(repairs)) if repairs else Treated(waveform)
+
+
+def _possible(channel: Samples, sample_rate: int) -> list[Click]:
+    longest = LONG_SECONDS * sample_rate
+    found = find_clicks(channel, sample_rate, POSSIBLE)
+    return [click for click in found if click.end - click.first <= longest or click.drop_db >= LONG_DROP_DB]
+
+
+def _unevenness(clicks: list[Click]) -> float:
+    pauses = np.diff([click.first for click in clicks])
+    return float(pauses.std() / pauses.mean())
+
+
+def _correlation(click: Click, before: Samples, wanted: Samples, margin: int) -> float:
+    """How much of what the network wants around `click` is its removal, -1 to 1."""
+    removal = click.values - before[click.first : click.end]
+    around = wanted[max(0, click.first - margin) : click.end + margin].astype(np.float64)
+    both = float(removal @ wanted[click.first : click.end])
+    return both / float(np.sqrt((removal @ removal) * (around @ around)) + 1e-30)

@@ -1,0 +1,72 @@
+"""Crackle too dense for proof is taken out where the network hears it too, and nothing else is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audiobuff_assets.corpus_files import corpus_folder
+from audiobuff_core.audio.read import read_audio
+from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.commands.chosen_model import chosen_model
+from audiobuff_core.degradation.faults import crackle
+from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
+from audiobuff_core.inference.agreement import declick_by_agreement, treat_with
+from audiobuff_core.inference.restorer import Restorer
+from audiobuff_core.treatment.chain import treat
+from audiobuff_core.treatment.clicks import POSSIBLE, find_clicks
+
+RATE = 22_050
+FAULT = {"snr_db": 15.0, "rate_hz": 100.0, "hiss_share": 0.2}
+
+
+@pytest.fixture(scope="module")
+def restorer() -> Restorer:
+    return Restorer.load(chosen_model(None, lambda: None))
+
+
+@pytest.fixture(scope="module")
+def chord():
+    """Four tones over faint noise, shape [samples]."""
+    time = np.arange(4 * RATE) / RATE
+    sound = 0.2 * sum(np.sin(2 * np.pi * hertz * time + hertz) for hertz in (131.0, 211.0, 317.0, 499.0))
+    return sound + 1e-3 * np.random.default_rng(9).standard_normal(len(sound))
+
+
+@pytest.fixture(scope="module")
+def crackling(chord):
+    damaged = crackle.apply(chord[None], RATE, FAULT, np.random.default_rng(8))
+    return Waveform(np.concatenate([chord[None], damaged]).astype(np.float32), RATE)
+
+
+def test_dense_crackle_is_taken_out_of_the_channel_that_has_it(restorer, crackling, chord):
+    treated = treat_with(restorer, crackling)
+    before, after = (si_sdr_db(chord, one.samples[1].astype(np.float64)) for one in (crackling, treated.waveform))
+    assert after > before + 4.0
+    assert np.array_equal(treated.waveform.samples[0], crackling.samples[0])
+    assert len(treated.repairs) > 100
+    assert {(repair.kind, repair.channels) for repair in treated.repairs} == {("clicks", (1,))}
+    assert list(treated.repairs) == sorted(treated.repairs, key=lambda repair: repair.start_seconds)
+
+
+def test_it_is_left_out_with_its_treatment_and_with_the_network(restorer, crackling):
+    assert treat_with(restorer, crackling, without=("clicks",)).waveform is crackling
+    assert treat_with(None, crackling).repairs == treat(crackling).repairs
+
+
+def test_edges_that_prediction_takes_for_clicks_stay(restorer):
+    notes = 110.0 * 2 ** (np.random.default_rng(2).integers(0, 24, 32) / 12)
+    phase = np.cumsum(np.repeat(notes, RATE // 8)) / RATE % 1.0
+    square = Waveform(np.where(phase < 0.25, 0.3, -0.3).astype(np.float32)[None], RATE)
+    assert len(find_clicks(square.samples[0], RATE, POSSIBLE)) > 10
+    assert declick_by_agreement(restorer, square).waveform is square
+
+
+@pytest.mark.slow
+def test_no_bundled_recording_is_touched(restorer):
+    touched = [
+        path.name
+        for path in sorted(Path(corpus_folder()).glob("*.flac"))
+        if declick_by_agreement(restorer, read_audio(path)).repairs
+    ]
+    assert touched == []
