@@ -4,6 +4,7 @@ The run launcher in `dagster.yaml` names this module. Nothing else imports it: i
 """
 
 from importlib import import_module
+from tempfile import TemporaryDirectory
 
 NEEDED = (
     "audiobuff_assets.definitions",
@@ -21,10 +22,15 @@ NEEDED = (
     # What Dagster itself imports only when it executes a run, or opens an instance.
     "dagster._cli.api",
     "dagster._core.execution.execute_in_process",
+    "dagster._core.execution.plan.active",
     "dagster._core.executor.in_process",
     "dagster._core.storage.local_compute_log_manager",
     "dagster._core.storage.sqlite_storage",
     "dagster._core.system_config.composite_descent",
+    "dagster._core.utility_ops",
+    "dagster._core.workspace.autodiscovery",
+    "fsspec.implementations.chained",
+    "matplotlib",
     "pyloudnorm",
     "pyroomacoustics",
     "scipy.signal",
@@ -37,6 +43,14 @@ NEEDED = (
 for name in NEEDED:
     import_module(name)
 
+import dagster as dg  # noqa: E402
+
 from audiobuff_assets.pictures import shard_picture  # noqa: E402
+from resources.sqlite_files import keep_engines  # noqa: E402
 
 shard_picture({"a figure": [0.0, 1.0]}, {})  # Pillow loads its font
+
+with TemporaryDirectory() as folder:
+    keep_engines()  # of which the scripts of Dagster's tables stay known
+    with dg.DagsterInstance.local_temp(folder):
+        pass

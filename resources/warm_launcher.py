@@ -128,7 +128,7 @@ def execute_run(reference: InstanceRef, run_id: str, launched_by: str) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     commit_without_waiting()
-    keep_engines()
+    keep_engines(connected=True)
     count_every_partition()
     sleep_while_blocked()
     with dg.DagsterInstance.from_ref(reference) as instance, held_open(instance, run_id):

@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import sqlalchemy
+from alembic.script import ScriptDirectory
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from sqlalchemy.pool import NullPool
@@ -45,9 +46,16 @@ def test_commits_do_not_wait(tmp_path):
         assert connection.execute(sqlalchemy.text("PRAGMA synchronous")).scalar() == 1  # NORMAL
 
 
-def test_an_engine_a_file_is_kept_and_nothing_of_it_is_open(place, tmp_path, monkeypatch):
+@pytest.fixture
+def engines(monkeypatch):
+    """What `keep_engines` replaces is put back afterwards."""
     for module in (sqlite_event_log, sqlite_run_storage):
-        monkeypatch.setattr(module, "create_engine", module.create_engine)  # put back afterwards
+        monkeypatch.setattr(module, "create_engine", module.create_engine)
+    monkeypatch.setattr(ScriptDirectory, "from_config", ScriptDirectory.from_config)
+
+
+@pytest.mark.usefixtures("engines")
+def test_an_engine_a_file_is_kept_and_nothing_of_it_is_open(place, tmp_path):
     keep_engines()
     made = sqlite_event_log.create_engine
     addresses = [f"sqlite:///{tmp_path / name}.db" for name in "ab"]
@@ -57,3 +65,35 @@ def test_an_engine_a_file_is_kept_and_nothing_of_it_is_open(place, tmp_path, mon
     place.event("audio/incoming", "v1", "a shard")
     assert place.instance.get_materialized_partitions(key("audio/incoming")) == {"a shard"}
     assert not Path(f"{place.instance.event_log_storage.path_for_shard('index')}-wal").exists()
+
+
+@pytest.mark.usefixtures("engines")
+def test_a_run_connects_once_to_a_file_until_its_end(place):
+    made = []
+    log = Path(f"{place.instance.event_log_storage.path_for_shard('index')}-wal")
+    keep_engines(connected=True)
+    with held_open(place.instance):
+        place.event("audio/incoming", "v1", "a shard")
+        index = sqlite_event_log.create_engine(
+            place.instance.event_log_storage.conn_string_for_shard("index"), poolclass=NullPool
+        )
+        sqlalchemy.event.listen(index, "connect", lambda *_: made.append(1))
+        for number in range(3):
+            place.event("audio/incoming", "v1", f"shard {number}")
+        assert not made  # the connection of before
+        with index.connect() as one, index.connect() as other:
+            assert one.connection.dbapi_connection is not other.connection.dbapi_connection
+        assert log.exists()
+    assert not log.exists()
+    assert len(place.instance.get_materialized_partitions(key("audio/incoming"))) == 4
+
+
+@pytest.mark.usefixtures("engines")
+def test_the_scripts_of_the_tables_of_one_kind_are_read_once(place):
+    keep_engines()
+    kinds = [module.get_alembic_config(module.__file__) for module in (sqlite_event_log, sqlite_run_storage)]
+    heads = [ScriptDirectory.from_config(kind).get_current_head() for kind in kinds]
+    assert ScriptDirectory.from_config(kinds[0]) is ScriptDirectory.from_config(kinds[0])
+    assert ScriptDirectory.from_config(kinds[0]) is not ScriptDirectory.from_config(kinds[1])
+    assert place.instance.event_log_storage.alembic_version() == (heads[0], heads[0])
+    assert place.instance.run_storage.alembic_version() == (heads[1], heads[1])
