@@ -16,15 +16,15 @@ from audiobuff_core.treatment.chain import treat
 from audiobuff_core.treatment.clicks import LOWEST_RATE, POSSIBLE, Click, Declick, find_clicks, replaced
 from audiobuff_core.treatment.protocols import Treated
 
-FEWEST = 10
+FEWEST = 16
 FEWEST_A_SECOND = 2.0
 LEAST_CORRELATION, MEDIAN_CORRELATION = 0.3, 0.65
 LEAST_SHARE = 0.85
 # Deviation of the pauses between them, relative to their mean: 1 for what comes by chance, 0 for what is regular, more
 # for what comes in groups.
-MOST_UNEVEN = 2.5
-# What is long must be glaring, else it is a part of the sound.
-LONG_SECONDS, LONG_DROP_DB = 0.001, 20.0
+LEAST_UNEVEN, MOST_UNEVEN = 0.6, 2.5
+# What is long must be glaring, one by one and all together, else it is a part of the sound: leaves, gravel.
+LONG_SECONDS, LONG_MEDIAN_SECONDS, LONG_DROP_DB = 0.001, 0.0005, 20.0
 MARGIN_SECONDS = 0.0007
 
 
@@ -45,8 +45,9 @@ def treat_with(restorer: Restorer | None, waveform: Waveform, *, without: Collec
 def declick_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
     """`waveform` without the clicks that prediction and `restorer` agree on; the network is asked only if there may be.
 
-    Each channel is judged by itself: there must be at least ten possible clicks, and two a second, and the network must
-    agree on 85 % of them, on half of them clearly, and those may not come in groups, as the edges of a sound do.
+    Each channel is judged by itself: there must be at least sixteen possible clicks, and two a second, and the network
+    must agree on 85 % of them, on half of them clearly, and those must come as if by chance: neither in groups, as the
+    edges of a sound do, nor evenly, as the pulses of a voice.
     """
     if waveform.sample_rate < LOWEST_RATE:
         return Treated(waveform)
@@ -63,7 +64,7 @@ def declick_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
         correlations = [_correlation(click, before, wanted[row], margin) for click in clicks]
         agreed = [click for click, one in zip(clicks, correlations, strict=True) if one > LEAST_CORRELATION]
         many = len(agreed) >= max(fewest, LEAST_SHARE * len(clicks))
-        if many and np.median(correlations) > MEDIAN_CORRELATION and _unevenness(agreed) < MOST_UNEVEN:
+        if many and np.median(correlations) > MEDIAN_CORRELATION and _by_chance(agreed, waveform.sample_rate):
             repairs += replaced(agreed, row, before, samples[row], waveform.sample_rate)
     return Treated(Waveform(samples, waveform.sample_rate), tuple(repairs)) if repairs else Treated(waveform)
 
@@ -74,9 +75,12 @@ def _possible(channel: Samples, sample_rate: int) -> list[Click]:
     return [click for click in found if click.end - click.first <= longest or click.drop_db >= LONG_DROP_DB]
 
 
-def _unevenness(clicks: list[Click]) -> float:
+def _by_chance(clicks: list[Click], sample_rate: int) -> bool:
+    """Whether these are short or glaring, and neither grouped nor regular."""
     pauses = np.diff([click.first for click in clicks])
-    return float(pauses.std() / pauses.mean())
+    seconds = np.median([click.end - click.first for click in clicks]) / sample_rate
+    short = seconds <= LONG_MEDIAN_SECONDS or np.median([click.drop_db for click in clicks]) >= LONG_DROP_DB
+    return bool(short and LEAST_UNEVEN < pauses.std() / pauses.mean() < MOST_UNEVEN)
 
 
 def _correlation(click: Click, before: Samples, wanted: Samples, margin: int) -> float:
