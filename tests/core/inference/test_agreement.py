@@ -11,6 +11,7 @@ from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.commands.chosen_model import chosen_model
 from audiobuff_core.degradation.faults import crackle
 from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
+from audiobuff_core.inference import agreement
 from audiobuff_core.inference.agreement import declick_by_agreement, treat_with
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment.chain import treat
@@ -47,6 +48,15 @@ def test_dense_crackle_is_taken_out_of_the_channel_that_has_it(restorer, crackli
     assert len(treated.repairs) > 100
     assert {(repair.kind, repair.channels) for repair in treated.repairs} == {("clicks", (1,))}
     assert list(treated.repairs) == sorted(treated.repairs, key=lambda repair: repair.start_seconds)
+
+
+def test_long_recordings_are_searched_first_in_part(restorer, crackling, monkeypatch):
+    asked = []
+    monkeypatch.setattr(restorer, "restore", lambda *_, **__: pytest.fail("the network was asked for nothing"))
+    monkeypatch.setattr(agreement, "find_clicks", lambda *_, **how: asked.append(how["every"]) or [])
+    long = Waveform(np.tile(crackling.samples, 3), RATE)
+    assert declick_by_agreement(restorer, long).waveform is long
+    assert asked == [5, 5]
 
 
 def test_it_is_left_out_with_its_treatment_and_with_the_network(restorer, crackling):
