@@ -4,6 +4,8 @@ The least-squares interpolator of Janssen, Veldhuis and Vries, "Adaptive interpo
 can be modeled as autoregressive processes" (IEEE Trans. ASSP 34, 1986).
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_toeplitz, solveh_banded
@@ -19,13 +21,17 @@ def prediction_error_filter(block: Samples, order: int) -> Samples:
 
     Autocorrelation method under a Hann window; all zeros but a_0 for a silent block.
     """
-    windowed = block * np.hanning(len(block) + 2)[1:-1]
-    spectrum = np.fft.rfft(windowed, 1 << (len(block) + order).bit_length())
-    correlation = np.fft.irfft(np.square(np.abs(spectrum)))[: order + 1]
+    windowed = block * _hann_window(len(block))
+    correlation = np.correlate(np.concatenate([windowed, np.zeros(order)]), windowed, "valid")
     if correlation[0] <= 0.0:
         return np.concatenate([[1.0], np.zeros(order)])
     correlation[0] *= 1.0 + RIDGE
-    return np.concatenate([[1.0], -solve_toeplitz(correlation[:order], correlation[1:])])
+    return np.concatenate([[1.0], -solve_toeplitz(correlation[:order], correlation[1:], check_finite=False)])
+
+
+@lru_cache(maxsize=8)
+def _hann_window(num_samples: int) -> Samples:
+    return np.asarray(np.hanning(num_samples + 2)[1:-1])
 
 
 def interpolate(

@@ -131,9 +131,12 @@ def _in_block(block: Samples, sample_rate: int, bounds: Bounds) -> list[Click]:
     if bounds.is_alone and float(np.mean(np.diff(block) == 0.0)) > MOST_FLAT_SHARE:
         return []  # digital silence, or a waveform drawn by a computer, whose corners look like clicks
     error_filter = prediction_error_filter(block, ORDER)
-    forward, error = _errors(block, error_filter)
+    forward = _error(block, error_filter)
     deviation = float(np.median(forward)) / NORMAL_MEDIAN
-    if deviation < QUIETEST_ERROR or not (error > bounds.outstanding * deviation).any():
+    if deviation < QUIETEST_ERROR or not (forward > bounds.outstanding * deviation).any():
+        return []
+    error = _least_error(block, error_filter, forward)
+    if not (error > bounds.outstanding * deviation).any():
         return []
     # A click spoils the very prediction that is to show it, so predict again, from a block without its suspects.
     suspects = _widened(error > bounds.suspect * deviation, max(1, round(MARGIN_SECONDS * sample_rate)))
@@ -141,8 +144,9 @@ def _in_block(block: Samples, sample_rate: int, bounds: Bounds) -> list[Click]:
         filled = block.copy()
         filled[suspects] = interpolate(block, suspects, error_filter)
         error_filter = prediction_error_filter(filled, ORDER)
-        deviation = float(np.median(_errors(filled, error_filter)[0])) / NORMAL_MEDIAN
-        forward, error = _errors(block, error_filter)
+        deviation = float(np.median(_error(filled, error_filter))) / NORMAL_MEDIAN
+        forward = _error(block, error_filter)
+        error = _least_error(block, error_filter, forward)
     spans = joined(runs(error > bounds.suspect * deviation), max(1, round(JOINED_SECONDS * sample_rate)))
     margin = max(1, round(MARGIN_SECONDS * sample_rate))
     peaks = np.array([error[first:end].max() for first, end in spans.tolist()])
@@ -179,11 +183,14 @@ def _rest_is_calm(error: Samples, forward: Samples, clicks: list[Click], deviati
     return float(np.mean(np.square(power))) <= MOST_PEAKED * float(np.mean(power)) ** 2
 
 
-def _errors(block: Samples, error_filter: Samples) -> tuple[Samples, Samples]:
-    """Sizes of the prediction error from the past, and of the smaller one of those from the past and the future."""
-    forward = np.abs(np.convolve(block, error_filter)[: len(block)])
-    backward = np.abs(np.convolve(block[::-1], error_filter)[: len(block)])[::-1]
-    return forward, np.minimum(forward, backward)
+def _error(block: Samples, error_filter: Samples) -> Samples:
+    """Sizes of the prediction error from the past."""
+    return np.abs(np.convolve(block, error_filter)[: len(block)])
+
+
+def _least_error(block: Samples, error_filter: Samples, forward: Samples) -> Samples:
+    """Sizes of the smaller one of the prediction errors from the past, `forward`, and from the future."""
+    return np.minimum(forward, _error(block[::-1], error_filter)[::-1])
 
 
 def _widened(mask: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
