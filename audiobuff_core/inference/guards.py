@@ -24,7 +24,12 @@ INAUDIBLE_DB = -96.0
 FRAME_SECONDS = 0.05
 BAND_FRAMES = 5
 DOUBT_SECONDS = 1.0
-LEAST_RATIO_DB = 9.0
+# What a correction must be above the network's own doubt of it: one that is as steady as noise, and any other one.
+STEADY_RATIO_DB, LEAST_RATIO_DB = 0.0, 9.0
+# From its tenth to its ninetieth percentile over ten seconds around, in pieces of half a second: steady up to here, and
+# not at all at twice as much.
+STEADY_SPREAD_DB = 2.0
+FEWEST_PIECES, PIECES_AROUND = 4, 21
 
 
 def leave_intact(wet: Samples, damaged: Samples, sample_rate: int) -> None:
@@ -87,13 +92,34 @@ def without_doubtful(
     On unfamiliar sounds - fire, wind and engines that were meant to be heard - a network takes away what it should
     not, but says that it may be far off. In every band, over about `num_frames` around, a correction is made in full
     where its energy is 15 dB above that of the expected error, and not at all where it is less than 9 dB above it.
+
+    Only hiss and the like are as loud all the time: a correction that stays within 2 dB for seconds takes noise away,
+    whatever else is heard meanwhile, and is made in full from 6 dB on, and not at all below 0.
     """
     kept = correction.clone()
     for band in bands:
         change, error = (_around(part[..., band].square().sum(dim=-1), num_frames) for part in (correction, doubt))
         ratio_db = 10 * torch.log10(change.clamp(min=1e-20) / error.clamp(min=1e-20))
-        kept[..., band] *= ((ratio_db - LEAST_RATIO_DB) / 6).clamp(0, 1)[..., None]
+        spread_db = _spread_db(correction[..., band].square().sum(dim=-1), max(1, num_frames // 2))
+        unsteady = (spread_db / STEADY_SPREAD_DB - 1).clamp(0, 1)
+        least_db = STEADY_RATIO_DB + unsteady * (LEAST_RATIO_DB - STEADY_RATIO_DB)
+        kept[..., band] *= ((ratio_db - least_db) / 6).clamp(0, 1)[..., None]
     return kept
+
+
+def _spread_db(energy: Float[Tensor, "channels frames"], piece: int) -> Float[Tensor, "channels frames"]:
+    """By how much the energies of pieces of so many frames differ around each; infinite where they are too few."""
+    count = energy.shape[-1] // piece
+    if count < FEWEST_PIECES:
+        return torch.full_like(energy, torch.inf)
+    of_pieces = energy[:, : count * piece].reshape(len(energy), count, piece).mean(dim=-1)
+    pieces_db = 10 * torch.log10(of_pieces.clamp(min=1e-20))
+    around = pieces_db.unfold(-1, min(count, PIECES_AROUND), 1)
+    quantiles = torch.quantile(around, torch.tensor([0.1, 0.9]), dim=-1)
+    spread = quantiles[1] - quantiles[0]
+    # Near the ends the window stays inside.
+    of_piece = (torch.arange(count) - around.shape[-1] // 2).clamp(0, spread.shape[-1] - 1)
+    return spread[:, of_piece[(torch.arange(energy.shape[-1]) // piece).clamp(max=count - 1)]]
 
 
 def _around(
