@@ -112,7 +112,7 @@ def test_a_tool_that_takes_too_long_is_given_up_and_named():
     assert outcome.given_up == ("clipping: ffmpeg adeclip gave up after 0.3 s",)
     assert outcome.how in (("clipping: audiobuff clipping",), (f"clipping: {NOTHING}",))
     chain = PEERS["ffmpeg"].load()(case)
-    assert chain.given_up == ("adeclip gave up after 0.3 s",)
+    assert "adeclip gave up after 0.3 s" in chain.given_up  # on a busy machine its other filter too
     assert not np.array_equal(chain.waveform.samples, case.damaged.samples)  # by the other two
 
 
