@@ -7,6 +7,7 @@ from audiobuff_core.errors import InvalidConfig
 
 if TYPE_CHECKING:
     from audiobuff_core.inference.loading import Checkpoint
+    from audiobuff_core.models.schema import Storage
 
 CARD_NAME = "README.md"
 
@@ -28,7 +29,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
     made.add_argument(
         "--weights", default="ema", choices=("ema", "model"), help="averaged or plain weights (default: %(default)s)"
     )
-    made.add_argument("--half", action="store_true", help="store the weights as float16: half the size")
+    size = made.add_mutually_exclusive_group()
+    size.add_argument("--half", action="store_true", help="store the weights as float16: half the size")
+    size.add_argument("--int8", action="store_true", help="store the matrices in whole numbers: a quarter of the size")
     made.add_argument("--n_heads", type=int, help="attention heads of an original checkpoint that does not say them")
     made.add_argument("--debug", action="store_true", help="show the traceback of an error")
     made.set_defaults(run=run)
@@ -39,18 +42,21 @@ def run(arguments: argparse.Namespace) -> int:
     from audiobuff_core.inference.loading import load_checkpoint
 
     checkpoint = load_checkpoint(arguments.checkpoint, n_heads=arguments.n_heads)
-    export_checkpoint(checkpoint, arguments.folder, weights=arguments.weights, half=arguments.half)
+    storage: Storage = "float16" if arguments.half else "int8" if arguments.int8 else "float32"
+    export_checkpoint(checkpoint, arguments.folder, weights=arguments.weights, storage=storage)
     print(f"Exported the {arguments.weights} weights of {arguments.checkpoint} ({checkpoint.architecture}): ", end="")
     print(arguments.folder)
     return 0
 
 
-def export_checkpoint(checkpoint: "Checkpoint", folder: str, *, weights: str = "ema", half: bool = False) -> None:
+def export_checkpoint(
+    checkpoint: "Checkpoint", folder: str, *, weights: str = "ema", storage: "Storage" = "float32"
+) -> None:
     """Write one set of weights of `checkpoint`, its config and a model card to `folder`.
 
     Raises:
         InvalidCheckpoint: it does not have these weights, or they do not fit its sizes.
-        InvalidConfig: `folder` holds files that are no export, or half precision is asked of the original's network.
+        InvalidConfig: `folder` holds files that are no export, or the original's network is to be stored smaller.
         OutputNotWritable: `folder` can't be written.
     """
     from audiobuff_core.commands.model_card import model_card
@@ -62,13 +68,14 @@ def export_checkpoint(checkpoint: "Checkpoint", folder: str, *, weights: str = "
     _refuse_foreign(folder)
     state = checkpoint.network("ema" if weights == "ema" else "model").state_dict()  # every weight fits
     if isinstance(checkpoint, LegacyCheckpoint):
-        if half:
-            raise InvalidConfig("--half: the original's network is kept as it was, in float32; leave it out")
+        if storage != "float32":
+            flag = "--half" if storage == "float16" else "--int8"
+            raise InvalidConfig(f"{flag}: the original's network is kept as it was, in float32; leave it out")
         meta = checkpoint.facts["meta"] | {"epoch": checkpoint.facts["epoch"]}
         content_hash = write_legacy_export(folder, LegacyExport(checkpoint.config, weights, state, meta))
     else:
         meta = checkpoint.facts["meta"] | ({} if weights == "ema" else {"weights": weights})
-        content_hash = write_export(folder, state, checkpoint.config, checkpoint.standardisers, meta, half=half)
+        content_hash = write_export(folder, state, checkpoint.config, checkpoint.standardisers, meta, storage=storage)
     write_bytes(join(folder, CARD_NAME), model_card(checkpoint, weights, content_hash).encode())
 
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -29,6 +29,8 @@ from audiobuff_core.models.model import (
 SCHEMA_VERSION = 3
 WEIGHTS_NAME = "weights.safetensors"
 CONFIG_NAME = "config.json"
+Storage = Literal["float32", "float16", "int8"]
+SCALE_PREFIX = "scale."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,22 +95,50 @@ def write_export(
     standardisers: Standardisers,
     meta: dict[str, Any],
     *,
-    half: bool = False,
+    storage: Storage = "float32",
 ) -> str:
     """Write `weights.safetensors` and then `config.json` to `folder`; the SHA-256 of the weights.
 
-    `half` stores the weights as float16, which is half the size; loaded they are float32 again.
+    `float16` is half of the size; `int8` about a quarter: every row of a matrix as whole numbers up to 127 and what
+    they have to be multiplied by, all else as float32. Loaded they are float32 again.
     """
     from safetensors.torch import save
 
-    dtype = torch.float16 if half else torch.float32
-    tensors = {name: tensor.detach().cpu().to(dtype).contiguous().clone() for name, tensor in state.items()}
+    tensors = _stored({name: tensor.detach().cpu() for name, tensor in state.items()}, storage)
     data = save(tensors | {f"stat.{name}": tensor for name, tensor in statistics_tensors(standardisers).items()})
     content_hash = hashlib.sha256(data).hexdigest()
     write_bytes(join(folder, WEIGHTS_NAME), data)
     fields = {"architecture": ARCHITECTURE, "schema_version": SCHEMA_VERSION, "model": config.as_dict()}
     write_json(join(folder, CONFIG_NAME), fields | {"weights_sha256": content_hash, "meta": meta})
     return content_hash
+
+
+def _stored(state: dict[str, Tensor], storage: Storage) -> dict[str, Tensor]:
+    if storage != "int8":
+        dtype = torch.float16 if storage == "float16" else torch.float32
+        return {name: tensor.to(dtype).contiguous().clone() for name, tensor in state.items()}
+    stored = {}
+    for name, tensor in state.items():
+        if tensor.ndim < 2:
+            stored[name] = tensor.float().clone()
+            continue
+        rows = tensor.float().flatten(1)
+        scale = rows.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / 127
+        stored[name] = (rows / scale[:, None]).round().to(torch.int8).reshape(tensor.shape).contiguous()
+        stored[SCALE_PREFIX + name] = scale
+    return stored
+
+
+def _from_stored(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that `_stored` made `tensors` of, as far as these still tell."""
+    state = {}
+    for name, tensor in tensors.items():
+        scale = tensors.get(SCALE_PREFIX + name)
+        if scale is not None:
+            state[name] = tensor.float() * scale.reshape(-1, *[1] * (tensor.ndim - 1))
+        elif not name.startswith(SCALE_PREFIX):
+            state[name] = tensor
+    return state
 
 
 def load_model(place: str) -> LoadedModel:
@@ -141,7 +171,7 @@ def _from_export(folder: str) -> LoadedModel:
     except SafetensorError as error:
         raise InvalidCheckpoint(f"{folder}/{WEIGHTS_NAME} is not whole ({error}): copy it again") from error
     statistics = {name.removeprefix("stat."): tensors.pop(name) for name in list(tensors) if name.startswith("stat.")}
-    model = model_of(ModelConfig.from_dict(fields["model"]), tensors, folder)
+    model = model_of(ModelConfig.from_dict(fields["model"]), _from_stored(tensors), folder)
     return LoadedModel(model, read_statistics(statistics, folder), fields["meta"], content_hash)
 
 

@@ -135,6 +135,23 @@ def test_a_changed_export_of_the_original_is_refused(capsys, tmp_path: Path) -> 
     assert "not the file that its config names" in capsys.readouterr().err
 
 
+def test_export_in_whole_numbers(capsys, ours: str, tmp_path: Path) -> None:
+    _said(capsys, "export", ours, str(tmp_path / "full"))
+    _said(capsys, "export", ours, str(tmp_path / "small"), "--int8")
+    full, small = (load_model(str(tmp_path / name)).model.state_dict() for name in ("full", "small"))
+    for name, tensor in full.items():
+        if tensor.ndim < 2:
+            assert torch.equal(small[name], tensor)
+        else:
+            step = tensor.flatten(1).abs().amax(dim=1) / 127
+            assert ((small[name] - tensor).flatten(1).abs() <= 0.51 * step[:, None]).all()
+            assert not torch.equal(small[name], tensor) or not tensor.any()
+    sizes = [(tmp_path / name / "weights.safetensors").stat().st_size for name in ("full", "small")]
+    assert sizes[1] < 0.6 * sizes[0]
+    assert cli.main(["export", COMPONENT, str(tmp_path / "old"), "--int8"]) == 1
+    assert "--int8: the original's network is kept as it was" in capsys.readouterr().err
+
+
 def test_export_in_half_precision(capsys, ours: str, tmp_path: Path) -> None:
     _said(capsys, "export", ours, str(tmp_path / "full"))
     _said(capsys, "export", ours, str(tmp_path / "half"), "--half")

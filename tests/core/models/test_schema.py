@@ -87,7 +87,9 @@ def test_another_schema_is_named(tmp_path: Path) -> None:
 
 def test_half_an_export_is_half_as_large_and_loads_as_float32(tmp_path: Path) -> None:
     model = _export(tmp_path / "full")
-    write_export(str(tmp_path / "half"), model.state_dict(), CONFIG, STANDARDISERS, {"profile": "test"}, half=True)
+    write_export(
+        str(tmp_path / "half"), model.state_dict(), CONFIG, STANDARDISERS, {"profile": "test"}, storage="float16"
+    )
     sizes = [(tmp_path / name / "weights.safetensors").stat().st_size for name in ("full", "half")]
     assert sizes[1] < 0.6 * sizes[0]
     loaded = load_model(str(tmp_path / "half")).model.state_dict()
