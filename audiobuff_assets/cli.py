@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import select
 import sys
 import warnings
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 from audiobuff_assets import champion
 from audiobuff_core import __version__
+from audiobuff_core.command_parser import EXIT_WRONG_USAGE, CommandParser
 from audiobuff_core.commands import (
     audit,
     baselines,
@@ -29,10 +31,9 @@ from audiobuff_core.commands import (
     serve,
     train,
 )
-from audiobuff_core.commands.command_parser import EXIT_WRONG_USAGE, CommandParser
 from audiobuff_core.errors import AudioBuffError
 
-EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNREAD = 1, 130, 141
 _EXAMPLES = """examples:
   audiobuff restore interview.wav -o repaired.wav        repair a recording; -o FOLDER for many
   audiobuff demo                                         train a small model, restore and measure, in minutes
@@ -128,7 +129,15 @@ def _add_dev(commands: Any) -> None:  # noqa: ANN401
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code, as the help of `audiobuff` lists them."""
+    """Run the command; the exit code, as the help of `audiobuff` lists them, or 141 where nobody reads on."""
+    try:
+        return _main(argv)
+    finally:
+        if _is_unread():
+            raise SystemExit(EXIT_UNREAD)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     if not given:
         parser().print_help(sys.stderr)
@@ -142,6 +151,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except BaseException as error:  # Dagster's interrupt is no Exception
+        if isinstance(error, BrokenPipeError) and _is_unread():
+            return EXIT_UNREAD
         if debug or isinstance(error, SystemExit):
             raise
         if _is_interrupt(error):
@@ -149,6 +160,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             return EXIT_INTERRUPTED
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return EXIT_FAILED
+
+
+def _is_unread() -> bool:
+    """Whether who read the output, such as `head`, has gone; then the rest of it goes nowhere."""
+    try:
+        sys.stdout.flush()
+        if not isinstance(sys.exception(), BrokenPipeError):
+            return False
+        poll = select.poll()  # not all that breaks is the output: it may be a pipe of our own
+        poll.register(sys.stdout.fileno(), 0)
+        if not poll.poll(0):
+            return False
+    except BrokenPipeError:
+        pass
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -74,8 +74,8 @@ def restored(
     **Guarded by** `finite_and_same_length` (blocks).
     """
     from audiobuff_assets.pictures import spectrograms
+    from audiobuff_core.audio.output_format import FORMATS
     from audiobuff_core.evaluation.release import load_champion
-    from audiobuff_core.inference.restore_file import FORMATS
     from audiobuff_core.inference.restore_place import restore_place
     from audiobuff_core.inference.settings import RestoreSettings
 

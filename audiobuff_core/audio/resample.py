@@ -27,3 +27,10 @@ def resample(waveform: Waveform, sample_rate: int) -> Waveform:
     if missing > 0:
         changed = np.pad(changed, ((0, missing), (0, 0)))
     return Waveform(np.ascontiguousarray(changed.T, dtype=np.float32), sample_rate)
+
+
+def resample_like(waveform: Waveform, like: Waveform) -> Waveform:
+    """`waveform` at the rate and with the number of samples of `like`."""
+    samples = resample(waveform, like.sample_rate).samples[:, : like.num_samples]
+    missing = like.num_samples - samples.shape[1]
+    return Waveform(np.pad(samples, ((0, 0), (0, missing))) if missing else samples, like.sample_rate)

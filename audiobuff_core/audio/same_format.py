@@ -25,8 +25,11 @@ ENCODERS: Final = {"mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis"
 _VORBIS_KBITS: Final = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
 _SYSTEM_ERROR: Final = 2  # libsndfile's SF_ERR_SYSTEM: the operating system took no more
 _MP3_KBITS: Final = (32, 320)
-# AAC of seven channels does not say where they are; by any name of seven, they keep their order.
-_UNNAMED: Final = {"7 channels": "6.1"}
+_AAC_BITS_A_CHANNEL: Final = 96_000
+# Of a recording that does not say where its channels are; by any name of as many, they keep their order. Six and eight
+# have names without a channel for the bass alone, of which AAC keeps nothing else.
+_NAMES: Final = ("mono", "stereo", "3.0", "4.0", "5.0", "hexagonal", "6.1", "octagonal")
+_UNNAMED: Final = {f"{channels} channels": name for channels, name in enumerate(_NAMES, start=1)}
 # FFmpeg's names of the kinds of film that can be copied packet by packet.
 _FILMS: Final = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 
@@ -151,17 +154,21 @@ def _by_ffmpeg(source: Recording, destination: Path, temporary: Path, stored: St
     import av
 
     name = ENCODERS.get(source.subtype, source.subtype)
+    is_same = source.path.suffix.lower() == destination.suffix.lower()
+    advice = f"convert {source.path} to WAV first" if is_same else "name another format, such as .flac"
     try:
         with av.open(str(source.path)) as old, av.open(str(temporary), "w") as made:
             heard = old.streams.audio[0]
             context = heard.codec_context
             layout = _UNNAMED.get(context.layout.name, context.layout)
             stream: Any = made.add_stream(name, rate=source.sample_rate, layout=layout)
-            if context.bit_rate:
+            if context.bit_rate and context.codec.canonical_name == source.subtype:
                 stream.bit_rate = context.bit_rate
+            elif source.subtype == "aac":
+                stream.bit_rate = _AAC_BITS_A_CHANNEL * source.channels
             stream.metadata.update(heard.metadata)
             made.metadata.update(old.metadata)
-            shown = [one for one in old.streams if _is_shown(one)]
+            shown = [one for one in old.streams if is_same and _is_shown(one)]
             if shown and old.format.name not in _FILMS:
                 raise InvalidAudio(f"{destination}: pictures are kept in MP4 and Matroska alone; convert {source.path}")
             late = max(0.0, float((heard.start_time or 0) * (heard.time_base or 0))) if shown else 0.0
@@ -172,9 +179,7 @@ def _by_ffmpeg(source: Recording, destination: Path, temporary: Path, stored: St
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise _full(destination) from error
-        raise InvalidAudio(
-            f"{destination}: {name} can't be written ({error}); convert {source.path} to WAV first"
-        ) from error
+        raise InvalidAudio(f"{destination}: {name} can't be written ({error}); {advice}") from error
 
 
 def _is_shown(stream: Any) -> bool:  # noqa: ANN401 - untyped av

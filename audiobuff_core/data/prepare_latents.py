@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from audiobuff_core.codecs.registry import EncoderChoice, load_codec, load_feature_encoder
+from audiobuff_core.command_parser import CommandParser
 from audiobuff_core.errors import AudioBuffError, EncoderUnavailable, InvalidConfig
 from audiobuff_core.files import join, require_writable, write_json
 from audiobuff_core.progress import show_progress
@@ -70,7 +71,7 @@ class PrepareOptions:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(
+    made = CommandParser(
         prog="python -m audiobuff_core.data.prepare_latents",
         description="Damage a folder of recordings and extract the latents that training needs.",
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from audiobuff_core.codecs.registry import EncoderChoice
+from audiobuff_core.command_parser import CommandParser
 from audiobuff_core.errors import AudioBuffError, InvalidConfig
 from audiobuff_core.inference.settings import SOLVERS
 
@@ -23,7 +24,7 @@ EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(
+    made = CommandParser(
         prog="python -m audiobuff_core.inference.generate",
         description="Restore one recording with one checkpoint. `audiobuff restore` takes many, and more options.",
     )

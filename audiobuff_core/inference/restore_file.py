@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import soundfile
 
 from audiobuff_core import __version__
 from audiobuff_core.audio.measures import STRETCH_SECONDS, measure
+from audiobuff_core.audio.output_format import OUTPUT_SUFFIXES, as_output
 from audiobuff_core.audio.recording import Recording, Stored, as_floats, blocks_of, read_recording
-from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.same_format import write_blocks, write_like
 from audiobuff_core.audio.waveform import Waveform
-from audiobuff_core.audio.write import DEFAULT_SUBTYPES, WAV_LIMIT_BYTES
+from audiobuff_core.audio.write import WAV_LIMIT_BYTES
 from audiobuff_core.codecs.file_hash import file_hash
 from audiobuff_core.errors import InvalidAudio, InvalidConfig
 from audiobuff_core.files import atomic_path, require_writable, write_json
@@ -27,7 +26,6 @@ from audiobuff_core.seeding import digest
 
 SCHEMA: Final = "audiobuff-restoration/1"
 SHORTEST_SECONDS = 0.05
-FORMATS: Final = {".wav": "WAV", ".flac": "FLAC", ".aiff": "AIFF", ".ogg": "OGG", ".mp3": "MP3"}
 
 
 def check_restorable(input_path: str | Path, output_path: str | Path) -> None:
@@ -52,10 +50,10 @@ def check_places(source: Path, destination: Path) -> None:
     if source.resolve() == destination.resolve() or (destination.exists() and destination.samefile(source)):
         raise InvalidConfig(f"Input and output are both {source}: name another output, the input is never overwritten")
     same = source.suffix.lower() == destination.suffix.lower()
-    if not same and destination.suffix.lower() not in FORMATS:
+    if not same and destination.suffix.lower() not in OUTPUT_SUFFIXES:
         raise InvalidConfig(
             f"Output {destination} has format {destination.suffix!r}: expected {source.suffix} as the input, or one of "
-            f"{', '.join(FORMATS)}"
+            f"{', '.join(OUTPUT_SUFFIXES)}"
         )
 
 
@@ -140,7 +138,7 @@ def restore_file(
     check_places(source, destination)
     if extras.delta:
         check_places(source, delta_path(destination))
-    recording = _for_output(read_restorable(source), destination, sample_rate)
+    recording = as_output(read_restorable(source), destination.suffix, sample_rate)
     check_settings(recording, settings)
     require_writable(destination)
     started = time.monotonic()
@@ -165,7 +163,7 @@ def restore_file(
         "input_sha256": input_sha256,
         "output": str(destination.absolute()),
         "output_sha256": file_hash(destination),
-        "format": {"container": recording.format or source.suffix[1:], "coding": recording.subtype},
+        "format": {"container": recording.format or destination.suffix[1:].lower(), "coding": recording.subtype},
         "bits": recording.bits or None,
         "sample_rate": recording.sample_rate,
         "channels": recording.channels,
@@ -205,26 +203,6 @@ def _restored(
     return restore_recording(
         recording, restorer, settings, true_peak=true_peak, on_progress=on_progress, windows=windows
     )
-
-
-def _for_output(recording: Recording, destination: Path, sample_rate: int | None) -> Recording:
-    """The recording as the output will store it."""
-    if sample_rate is not None and sample_rate != recording.sample_rate:
-        at_rate = resample(recording.waveform(), sample_rate)
-        recording = replace(recording, stored=recording.to_stored(at_rate.samples), sample_rate=sample_rate)
-    suffix = destination.suffix.lower()
-    if suffix == recording.path.suffix.lower():
-        return recording
-    container = FORMATS[suffix]
-    if recording.is_exact and soundfile.check_format(container, recording.subtype):
-        return replace(recording, format=container)
-    coding = DEFAULT_SUBTYPES[suffix]
-    bits = 24 if coding == "PCM_24" else 0
-    made = replace(
-        recording, format=container, subtype=coding, bits=bits, is_exact=coding in ("PCM_24", "FLOAT"),
-        stored=np.zeros((0, 0), np.int32 if bits else np.float32),
-    )  # fmt: skip
-    return replace(made, stored=made.to_stored(recording.floats()))
 
 
 def measured(stored: Stored, sample_rate: int) -> dict[str, Any]:

@@ -9,13 +9,12 @@ import numpy as np
 from audiobuff_core.audio.peaks import limit_peaks
 from audiobuff_core.audio.recording import BLOCK_SAMPLES, Recording, Stored, as_floats
 from audiobuff_core.audio.waveform import Samples, Waveform
-from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.inference.agreement import treat_with
 from audiobuff_core.inference.blending import blend, check_band, keep_band
 from audiobuff_core.inference.changes import ChangeMeter, FrameEnergies, changed_places
 from audiobuff_core.inference.confidence import ConfidenceMap
 from audiobuff_core.inference.restorer import Restorer
-from audiobuff_core.inference.settings import RestoreSettings
+from audiobuff_core.inference.settings import RestoreSettings, rows_of, span_of
 
 CONTEXT_SECONDS = 6.0
 TREATED_SECONDS, TREATED_JOIN_SECONDS = 300, 1
@@ -119,37 +118,6 @@ def check_settings(recording: Recording, settings: RestoreSettings) -> None:
     rows_of(recording, settings)
     if settings.keep_below_hz is not None:
         check_band(recording.sample_rate, settings.keep_below_hz)
-
-
-def span_of(recording: Recording, settings: RestoreSettings) -> tuple[int, int]:
-    """The samples [begin, end) that may change.
-
-    Raises:
-        InvalidConfig: the recording ends before they begin.
-    """
-    if settings.only_seconds is None:
-        return 0, recording.num_samples
-    begin, end = (round(seconds * recording.sample_rate) for seconds in settings.only_seconds)
-    if begin >= recording.num_samples:
-        raise InvalidConfig(
-            f"--only {settings.only_seconds[0]:g}-{settings.only_seconds[1]:g}: {recording.path} ends at "
-            f"{recording.duration_seconds:.3f} s; name a stretch inside it"
-        )
-    return begin, min(end, recording.num_samples)
-
-
-def rows_of(recording: Recording, settings: RestoreSettings) -> list[int]:
-    """The channels, from 0, that may change.
-
-    Raises:
-        InvalidConfig: the recording does not have one of them.
-    """
-    if settings.channels is None:
-        return list(range(recording.channels))
-    missing = [number for number in settings.channels if number > recording.channels]
-    if missing:
-        raise InvalidConfig(f"--channels {missing[0]}: {recording.path} has {recording.channels}; name those from 1 on")
-    return sorted({number - 1 for number in settings.channels})
 
 
 def _treat(

@@ -1,6 +1,5 @@
 """Audio in, repaired audio out."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -11,8 +10,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from audiobuff_core.audio.loudness import gain_of_rms
-from audiobuff_core.audio.resample import resample
+from audiobuff_core.audio.resample import resample, resample_like
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.codecs.frames import FrameSequence
 from audiobuff_core.codecs.protocols import Codec, FeatureEncoder
@@ -25,13 +23,12 @@ from audiobuff_core.inference.confidence import Bands, bands_of, doubt_of
 from audiobuff_core.inference.guards import DOUBT_SECONDS, leave_intact, without_doubtful, without_trifles
 from audiobuff_core.inference.opened import OpenedModel, open_model
 from audiobuff_core.inference.options import Chosen, Options, settled
-from audiobuff_core.inference.sections import Read, Section, joined, noise_at, plan_sections
+from audiobuff_core.inference.sections import Read, Section, joined, level_gain_of, noise_at, plan_sections
 from audiobuff_core.inference.trajectory import flow_to_data
 from audiobuff_core.inference.windows import Conditions, WindowedField
 from audiobuff_core.models.precision import Precision
 from audiobuff_core.models.schema import LoadedModel
 
-LEVEL_STRETCH_SAMPLES = 1 << 22
 # A codec of at least this rate hears all that matters: what lies above its band is left as it was, and not cut off.
 WHOLE_BAND_RATE = 32_000
 
@@ -143,7 +140,7 @@ class Restorer:
         chosen = settled(options, self.meta["inference"])
         channels = len(read(0, 1))
         sections = plan_sections(num_samples, sample_rate, self.codec, channels)
-        gain = _level_gain(read, num_samples)
+        gain = level_gain_of(read, num_samples)
         yield from joined(self._restored_sections(sections, read, sample_rate, gain, chosen), sample_rate)
 
     def _restored_sections(
@@ -243,25 +240,8 @@ class Restorer:
     def _to_audio(self, latents: FrameSequence, like: Waveform, gain: float) -> Waveform:
         # Rounding up keeps the last samples when the rate comes back down.
         num_samples = -(-like.num_samples * self.codec.sample_rate // like.sample_rate)
-        decoded = _back(self.codec.decode(latents, num_samples), like).scaled(1 / gain)
+        decoded = resample_like(self.codec.decode(latents, num_samples), like).scaled(1 / gain)
         if self.codec.sample_rate == like.sample_rate or self.codec.sample_rate < WHOLE_BAND_RATE:
             return decoded
-        heard = _back(resample(like, self.codec.sample_rate), like)
+        heard = resample_like(resample(like, self.codec.sample_rate), like)
         return Waveform(like.samples + (decoded.samples - heard.samples), like.sample_rate)
-
-
-def _back(waveform: Waveform, like: Waveform) -> Waveform:
-    """`waveform` at the rate and with the number of samples of `like`."""
-    samples = resample(waveform, like.sample_rate).samples[:, : like.num_samples]
-    missing = like.num_samples - samples.shape[1]
-    return Waveform(np.pad(samples, ((0, 0), (0, missing))) if missing else samples, like.sample_rate)
-
-
-def _level_gain(read: Read, num_samples: int) -> float:
-    """`level_gain` of the whole recording, read in stretches."""
-    total, count = 0.0, 0
-    for first in range(0, num_samples, LEVEL_STRETCH_SAMPLES):
-        stretch = read(first, min(num_samples, first + LEVEL_STRETCH_SAMPLES))
-        total += float(np.square(stretch, dtype=np.float64).sum())
-        count += stretch.size
-    return gain_of_rms(math.sqrt(total / max(1, count)))

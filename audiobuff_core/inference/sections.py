@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audiobuff_core.audio.loudness import gain_of_rms
 from audiobuff_core.audio.waveform import Samples
 from audiobuff_core.codecs.protocols import Codec
 from audiobuff_core.seeding import torch_generator
@@ -21,6 +22,7 @@ SECTION_SECONDS, CHANNEL_SECONDS, SHORTEST_SECONDS = 90.0, 120.0, 30.0
 CONTEXT_SECONDS = 10.0
 JOIN_SECONDS = 0.25
 NOISE_BLOCK_FRAMES = 1024
+LEVEL_STRETCH_SAMPLES = 1 << 22
 
 Read = Callable[[int, int], Samples]
 """Samples [first, last) of a recording, float32 [channels, last - first]."""
@@ -94,3 +96,13 @@ def noise_at(first_frame: int, num_frames: int, dim: int, seed: int) -> Tensor:
     ]
     offset = first_frame - begin * NOISE_BLOCK_FRAMES
     return torch.cat(blocks)[offset : offset + num_frames]
+
+
+def level_gain_of(read: Read, num_samples: int) -> float:
+    """`level_gain` of the whole recording, read in stretches."""
+    total, count = 0.0, 0
+    for first in range(0, num_samples, LEVEL_STRETCH_SAMPLES):
+        stretch = read(first, min(num_samples, first + LEVEL_STRETCH_SAMPLES))
+        total += float(np.square(stretch, dtype=np.float64).sum())
+        count += stretch.size
+    return gain_of_rms(math.sqrt(total / max(1, count)))

@@ -1,9 +1,12 @@
 """What a user may ask of a restoration. Imports no torch."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from audiobuff_core.errors import InvalidConfig
+
+if TYPE_CHECKING:
+    from audiobuff_core.audio.recording import Recording
 
 Preset = Literal["fast", "balanced", "best"]
 PRESETS: tuple[str, ...] = get_args(Preset)
@@ -114,3 +117,34 @@ class RestoreSettings:
 
 def _is_stretch(only: tuple[float, float] | None) -> bool:
     return only is None or 0 <= only[0] < only[1]
+
+
+def span_of(recording: "Recording", settings: RestoreSettings) -> tuple[int, int]:
+    """The samples [begin, end) that may change.
+
+    Raises:
+        InvalidConfig: the recording ends before they begin.
+    """
+    if settings.only_seconds is None:
+        return 0, recording.num_samples
+    begin, end = (round(seconds * recording.sample_rate) for seconds in settings.only_seconds)
+    if begin >= recording.num_samples:
+        raise InvalidConfig(
+            f"--only {settings.only_seconds[0]:g}-{settings.only_seconds[1]:g}: {recording.path} ends at "
+            f"{recording.duration_seconds:.3f} s; name a stretch inside it"
+        )
+    return begin, min(end, recording.num_samples)
+
+
+def rows_of(recording: "Recording", settings: RestoreSettings) -> list[int]:
+    """The channels, from 0, that may change.
+
+    Raises:
+        InvalidConfig: the recording does not have one of them.
+    """
+    if settings.channels is None:
+        return list(range(recording.channels))
+    missing = [number for number in settings.channels if number > recording.channels]
+    if missing:
+        raise InvalidConfig(f"--channels {missing[0]}: {recording.path} has {recording.channels}; name those from 1 on")
+    return sorted({number - 1 for number in settings.channels})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from audiobuff_core.command_parser import CommandParser
 from audiobuff_core.errors import AudioBuffError
 from audiobuff_core.progress import show_progress
 from audiobuff_core.training.config import TrainingConfig, config_for, training_key
@@ -24,7 +25,7 @@ OnLog = Callable[[dict[str, Any]], None]
 
 def parser() -> argparse.ArgumentParser:
     """The command line; options left out come from the profile."""
-    made = argparse.ArgumentParser(
+    made = CommandParser(
         prog="python -m audiobuff_core.training",
         description="Train the restoration network on a snapshot of latents. Run again, it resumes where it stopped.",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,12 +1,16 @@
 """All commands of `audiobuff` explain themselves, end and name things in the same way."""
 
 import argparse
+import importlib
+import os
+import subprocess
+import sys
 
 import pytest
 
 import audiobuff_core
 from audiobuff_assets import cli
-from audiobuff_core.commands.command_parser import EXIT_WRONG_USAGE
+from audiobuff_core.command_parser import EXIT_WRONG_USAGE
 
 COMMANDS = next(
     action.choices for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction)
@@ -50,6 +54,29 @@ def test_hyphens_and_underscores_are_the_same():
         ["restore", "a", "--out", "b", "--keep-below", "9"]
     )
     assert parse(["restore", "-o", "b", "--", "--dry_run"]).inputs == ["--dry_run"]
+
+
+@pytest.mark.parametrize("module", ["inference.generate", "training.cli", "data.prepare_latents"])
+def test_the_originals_commands_tell_wrong_usage_in_one_line_too(module, capsys):
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"audiobuff_core.{module}").parser().parse_args(["--nonesuch"])
+    assert ended.value.code == EXIT_WRONG_USAGE
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("python -m audiobuff_core.")
+
+
+@pytest.mark.parametrize(("word", "unbuffered"), [("doctor", ""), ("doctor", "1"), ("--help", "")])
+def test_a_reader_that_goes_away_ends_the_command_quietly(word, unbuffered):
+    command = subprocess.Popen(
+        [sys.executable, "-m", "audiobuff_assets.cli", word],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )
+    assert command.stdout is not None
+    command.stdout.close()
+    assert command.communicate()[1] == b""
+    assert command.returncode == cli.EXIT_UNREAD
 
 
 def test_nothing_at_all_shows_the_help(capsys):

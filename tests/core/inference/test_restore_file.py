@@ -162,7 +162,7 @@ def test_any_rate_and_channels_without_harm(restorer, tmp_path, rate, channels):
     assert np.abs(10 * np.log10(levels[1] / levels[0])).max() < 0.01
 
 
-@pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".wav"])
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".wav", ".m4a"])
 def test_another_format_may_be_asked_for(changing, tmp_path, suffix):
     soundfile.write(tmp_path / "in.flac", music(0.5, 2, 44_100), 44_100)
     report, _, after = restored(tmp_path, changing, f"out{suffix}", "in.flac")
@@ -170,6 +170,15 @@ def test_another_format_may_be_asked_for(changing, tmp_path, suffix):
     assert report["bits"] == (16 if suffix == ".wav" else None)
     with pytest.raises(InvalidConfig, match=r"out\.txt has format '\.txt'"):
         restored(tmp_path, changing, "out.txt", "in.flac")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6, 8])
+def test_channels_keep_their_order_and_band_as_m4a(restorer, tmp_path, channels):
+    times = np.arange(44_100) / 44_100
+    tones = [0.05 * np.sin(2 * np.pi * 100 * (row + 10) * times) for row in range(channels)]
+    soundfile.write(tmp_path / "in.wav", np.stack(tones, axis=1), 44_100, subtype="PCM_16")
+    after = restored(tmp_path, restorer, "out.m4a", strength=0)[2]
+    assert np.abs(np.fft.rfft(after)).argmax(axis=1).tolist() == [100 * (row + 10) for row in range(channels)]
 
 
 def test_the_network_can_be_left_out(changing, tmp_path):

@@ -1,6 +1,7 @@
 """How every command of `audiobuff` reads its options and explains itself."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -35,8 +36,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]  # noqa: ANN401
         """As `argparse.ArgumentParser.parse_known_args`, with every option in the spelling that it was added in."""
-        if args is None:
-            return super().parse_known_args(args, namespace)
+        args = sys.argv[1:] if args is None else args
         self._given = args
         spellings = {_plain(option): option for option in self._option_string_actions}
         spelled, given = [], iter(args)
