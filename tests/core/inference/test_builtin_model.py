@@ -49,9 +49,8 @@ def test_what_needs_no_repair_comes_back_as_it_was(restorer, name):
     assert np.mean(restored.samples == clean.samples) > 0.5
 
 
-# Recordings that do have faults (a clipped drum, the crackle of a record), and the one that the model mistakes.
+# Recordings that do have faults: a clipped drum, the crackle of a record.
 NOT_CLEAN = {"tabla_ghe2", "vinyl_hiss"}
-MISTAKEN = {"bass_hard_c"}
 
 
 @pytest.mark.slow
@@ -62,4 +61,4 @@ def test_all_bundled_recordings_without_a_fault_come_back_at_45_db(restorer):
         restored = restorer.restore(treat(clean).waveform).samples[0]
         if not np.array_equal(restored, clean.samples[0]) and si_sdr_db(restored, clean.samples[0]) < 45.0:
             poor.add(path.stem)
-    assert poor - NOT_CLEAN == MISTAKEN
+    assert poor <= NOT_CLEAN
