@@ -90,10 +90,9 @@ def as_floats(stored: Stored) -> Samples:
     """Stored samples as contiguous float32, full scale +-1."""
     if stored.dtype.kind == "f":
         return np.ascontiguousarray(stored, dtype=np.float32)
-    scale = 1.0 / (1 << (stored.dtype.itemsize * 8 - 1))
-    if stored.dtype == np.int16:
-        return stored.astype(np.float32) * np.float32(scale)
-    return (stored.astype(np.float64) * scale).astype(np.float32)
+    floats = stored.astype(np.float32)  # rounds once, as the scale is a power of two
+    floats *= np.float32(1.0 / (1 << (stored.dtype.itemsize * 8 - 1)))
+    return floats
 
 
 def read_recording(path: str | Path) -> Recording:

@@ -49,7 +49,9 @@ class MdctCodec:
     def encode(self, waveform: Waveform) -> FrameSequence:
         """Latents [channels, ceil(n / 512) + 1, 512] of `waveform`, brought to 44.1 kHz (`n` samples) first."""
         samples = torch.from_numpy(resample(waveform, self.sample_rate).samples)
-        return FrameSequence(compand(mdct(samples, self.hop_length)), self.frame_rate)
+        # One after the other: what lies in memory meanwhile is many times the result.
+        latents = torch.stack([compand(mdct(channel, self.hop_length)) for channel in samples])
+        return FrameSequence(latents, self.frame_rate)
 
     def decode(self, frames: FrameSequence, num_samples: int) -> Waveform:
         """Audio at 44.1 kHz whose sample 0 is the moment of the first frame, exactly `num_samples` long.

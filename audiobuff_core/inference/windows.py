@@ -17,7 +17,8 @@ from audiobuff_core.models.conditioning import SideStream
 from audiobuff_core.models.precision import Precision, autocast
 from audiobuff_core.models.rotary import on_device
 
-BATCHED_WINDOWS = 16
+# A processor gains nothing from more of them at once, and needs their memory.
+BATCHED_WINDOWS, BATCHED_WINDOWS_CPU = 16, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,9 @@ class WindowedField:
         for window, share in zip(self.windows, self.weights, strict=True):
             weight[window.first : window.last] += share[:, None]
         pieces = [(row, index) for row in range(len(x_t)) for index in range(len(self.windows))]
-        for begin in range(0, len(pieces), BATCHED_WINDOWS):
-            part = pieces[begin : begin + BATCHED_WINDOWS]
+        together = BATCHED_WINDOWS_CPU if self.device.type == "cpu" else BATCHED_WINDOWS
+        for begin in range(0, len(pieces), together):
+            part = pieces[begin : begin + together]
             predicted = self._predicted(x_t, t, tau, branches, part)
             for place, (row, index) in enumerate(part):
                 window, share = self.windows[index], self.weights[index][:, None]

@@ -20,12 +20,12 @@ sys.exit(code)
 """
 
 
-def write(path, seconds, corpus):
+def write(path, seconds, corpus, coding):
     """Bundled recordings one after the other, with a little noise, so that there is something to do everywhere."""
     clips = [read_audio(clip) for clip in sorted(corpus.glob("loop_*.flac"))]
     sound = np.concatenate([clip.samples[0] for clip in clips if clip.sample_rate == RATE])
     generator, left = np.random.default_rng(1), seconds * RATE
-    with soundfile.SoundFile(path, "w", RATE, 2, "PCM_16") as file:
+    with soundfile.SoundFile(path, "w", RATE, 2, coding) as file:
         while left > 0:
             noise = 0.01 * generator.standard_normal((min(left, len(sound)), 2), np.float32)
             file.write(np.clip(0.7 * sound[: len(noise), None] + noise, -1, 1))
@@ -40,12 +40,13 @@ def peak_bytes(path, out):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_twenty_minutes_and_what_they_say_of_an_hour(tmp_path):
+@pytest.mark.parametrize("coding", ["PCM_16", "PCM_24"])
+def test_twenty_minutes_and_what_they_say_of_an_hour(tmp_path, coding):
     from audiobuff_assets.corpus_files import corpus_folder
 
     peaks = {}
     for seconds in (2, 480, 1200):  # the first is hardly more than the model itself
-        write(tmp_path / "in.wav", seconds, Path(corpus_folder()))
+        write(tmp_path / "in.wav", seconds, Path(corpus_folder()), coding)
         peaks[seconds] = peak_bytes(tmp_path / "in.wav", tmp_path / f"{seconds}.wav")
     assert soundfile.info(tmp_path / "1200.wav").frames == 1200 * RATE
     growth = (peaks[1200] - peaks[480]) / 720
