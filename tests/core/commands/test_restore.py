@@ -150,7 +150,7 @@ def test_a_dry_run_writes_nothing(here, model, capsys):
     ("options", "reason"),
     [
         (["-o", "out.wav", "--only", "5-6"], "ends at 0.300 s"), (["-o", "out.wav", "--channels", "2"], "has 1"),
-        (["-o", "out.wav", "--keep-below", "8000"], "less than half of the rate"), (["-o", "out.m4a"], "has format"),
+        (["-o", "out.wav", "--keep-below", "8000"], "less than half of the rate"), (["-o", "out.wma"], "has format"),
         (["-o", "in.wav"], "never overwritten"),
     ],
 )  # fmt: skip
