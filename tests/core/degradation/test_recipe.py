@@ -1,6 +1,7 @@
 """Recipes are files: read as they say, refused with all their problems at once, and independent of their place."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,6 +206,15 @@ def test_every_kind_can_be_asked_for(kind):
 def test_the_recipes_in_the_box_are_whole():
     assert load_recipe(str(TABLE_FILE)) == load_recipe("audiobuff")
     assert load_recipe("audiobuff").num_faults == pytest.approx((0.15, 0.35, 0.25, 0.15, 0.10))
+
+
+@pytest.mark.parametrize("name", ["corpus/box.toml", "benchmarks/recipes/untidy.toml"])
+def test_the_recipes_of_scripts_are_whole_and_damage(name):
+    path = str(Path(__file__).parents[3] / name)
+    rows = [draw_row(f"track{number}", "0" * 64, recipe=path, seed=1, variant=0) for number in range(60)]
+    kinds = {fault.kind for row in rows for fault in row.faults}
+    assert kinds <= {entry.kind for entry in load_recipe(path).entries}
+    assert len(kinds) > 8
 
 
 def test_laws_draw_what_they_say():
