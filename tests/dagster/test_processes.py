@@ -68,8 +68,7 @@ def test_end_tree_reaches_a_grandchild_that_ignores_signals_in_another_session(s
 def test_a_supervised_command_that_ignores_signals_ends_with_its_children_when_told(stubborn, tmp_path, number):
     pids = tmp_path / "pids"
     command = [sys.executable, str(stubborn), str(pids), "env"]
-    code = (  # whoever runs the tests under nohup hands down that hanging up is ignored
-        "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+    code = (
         "from resources import process_tree\nprocess_tree.STOP_SECONDS = 0.5\n"
         f"process_tree.supervise({command!r}, spared='nothing')"
     )
