@@ -12,14 +12,28 @@ CHAMPION = "model/champion"
 
 
 def champion_place() -> str | None:
-    """The export of the champion of the instance here (or of AUDIOBUFF_ROOT); None where nothing was promoted."""
+    """The export of the champion of the instance here (or of AUDIOBUFF_ROOT); None where nothing was promoted.
+
+    Raises:
+        CheckpointNotFound: the champion's export is gone.
+    """
+    from audiobuff_core.errors import CheckpointNotFound
     from audiobuff_core.evaluation.pointers import has_pointer
     from audiobuff_core.evaluation.release import load_champion
-    from audiobuff_core.files import join
+    from audiobuff_core.files import exists, join
+    from audiobuff_core.models.schema import CONFIG_NAME
     from resources.storage import storage_root
 
     root = storage_root()
-    return join(root, "checkpoints", load_champion(root).checkpoint) if has_pointer(root, "champion") else None
+    if not has_pointer(root, "champion"):
+        return None
+    place = join(root, "checkpoints", load_champion(root).checkpoint)
+    if not exists(join(place, CONFIG_NAME)):
+        raise CheckpointNotFound(
+            f"The champion is not at {place} any more: put it back, go back to an earlier one with `audiobuff champion "
+            "--rollback`, or name a model with --checkpoint"
+        )
+    return place
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself

@@ -30,7 +30,7 @@ def print_ending(summary: Summary, options: DemoOptions) -> None:
     console.print(f"Checkpoint  {folder / 'checkpoint'}", highlight=False)
     console.print(f"Summary     {folder / 'summary.json'}", highlight=False)
     console.print(f"Everything  {options.home}", highlight=False)
-    opening = "uv run dagster dev" if options.out is None else f"uv run audiobuff dev --home {options.home}"
+    opening = "uv run audiobuff dev" + ("" if options.out is None else f" --home {options.home}")
     console.print(f"\nOpen this lineage in the browser:  [bold]{opening}[/bold]", highlight=False)
 
 

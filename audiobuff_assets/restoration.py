@@ -76,15 +76,18 @@ def restored(
     from audiobuff_assets.pictures import spectrograms
     from audiobuff_core.audio.output_format import FORMATS
     from audiobuff_core.evaluation.release import load_champion
+    from audiobuff_core.inference.restore_file import Extras
     from audiobuff_core.inference.restore_place import restore_place
     from audiobuff_core.inference.settings import RestoreSettings
 
     source = inbox_file(storage.url, context.partition_key)
     suffix = Path(source).suffix.lower()
     output = join(storage.url, "restored", context.partition_key + (suffix if suffix in FORMATS else ".wav"))
-    restorer = compute.restorer(join(storage.url, "checkpoints", load_champion(storage.url).checkpoint))
+    place = join(storage.url, "checkpoints", load_champion(storage.url).checkpoint)
+    restorer = compute.restorer(place)
+    extras = Extras(model_place=place, model_choice="champion")
     try:
-        report = restore_place(source, output, restorer, RestoreSettings(**config.model_dump()))
+        report = restore_place(source, output, restorer, RestoreSettings(**config.model_dump()), extras)
     except InvalidAudio as error:
         moved = set_aside(storage.url, source, context.partition_key, str(error))
         raise InvalidAudio(f"{error}. It was moved to {moved}") from error

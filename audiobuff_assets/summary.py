@@ -81,10 +81,10 @@ def measure_in_the_box(root: str) -> dict[str, float]:
     It never heard them either: the demo's held-out recordings were kept from its training.
     """
     from audiobuff_core.codecs.registry import load_codec
-    from audiobuff_core.commands.chosen_model import in_the_box
     from audiobuff_core.evaluation.measure import measure_set
     from audiobuff_core.evaluation.restorations import restore_set
     from audiobuff_core.inference.agreement import treat_with
+    from audiobuff_core.inference.in_the_box import in_the_box
     from audiobuff_core.inference.restorer import Restorer
 
     place = in_the_box()

@@ -1,11 +1,13 @@
 """Which model restores."""
 
 from collections.abc import Callable
-from importlib.resources import files
+from typing import Final
 
 from audiobuff_core.errors import CheckpointNotFound
+from audiobuff_core.inference.in_the_box import in_the_box
 
-BUILTIN_MODEL = "builtin_model"
+# What a report calls the choice, and what is said of it.
+CHOICES: Final = {"named": "as named", "champion": "the champion here", "builtin": "the one in the box"}
 
 
 def chosen_model(named: str | None, champion: Callable[[], str | None]) -> str:
@@ -23,7 +25,11 @@ def chosen_model(named: str | None, champion: Callable[[], str | None]) -> str:
     return place
 
 
-def in_the_box() -> str | None:
-    """The folder of the model that ships with the package; None where it was left out."""
-    folder = files("audiobuff_core") / BUILTIN_MODEL
-    return str(folder) if (folder / "config.json").is_file() else None
+def choice_of(named: str | None, place: str) -> str:
+    """Why `chosen_model` chose `place`: a key of `CHOICES`."""
+    return "named" if named else "builtin" if place == in_the_box() else "champion"
+
+
+def model_in_words(place: str, choice: str, profile: str) -> str:
+    """Which model restores, and why that one."""
+    return f"Model: {CHOICES[choice]}, {place} (profile {profile})"

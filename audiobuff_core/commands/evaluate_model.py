@@ -35,7 +35,7 @@ def damage_and_restore(
     name = name or _row_name(model)
     folder = out / "restored" / name
     plan = plan_places([str(degraded)], folder)
-    restore_all(plan, RestoreFiles(restorer, model, RestoreSettings(seed=seed)))
+    restore_all(plan, RestoreFiles(restorer, model, "named", RestoreSettings(seed=seed)))
     digest = str(restorer.identity["checkpoint_sha256"])[:12]
     return degraded, System(name, folder, f"checkpoint {digest}"), str(restorer.meta["encoders"]["codec"])
 

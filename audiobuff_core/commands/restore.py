@@ -57,7 +57,7 @@ def _add_model_options(group: Any) -> None:  # noqa: ANN401
     add = group.add_argument
     add(
         "--checkpoint", "--model", metavar="PLACE",
-        help="a .pt file or an export, ours or the original's (default: the promoted champion here)",
+        help="a .pt file or an export, ours or the original's (default: the champion here, else that in the box)",
     )  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: %(default)s)")
     add("--precision", default="auto", choices=("auto", "bf16", "fp16", "fp32"), help="(default: %(default)s)")
@@ -183,7 +183,7 @@ def run(arguments: argparse.Namespace, champion: FindModel) -> int:
     Raises:
         AudioBuffError: no model, an option out of its range, or outputs that would overwrite each other or an input.
     """
-    from audiobuff_core.commands.chosen_model import chosen_model
+    from audiobuff_core.commands.chosen_model import choice_of, chosen_model
     from audiobuff_core.commands.restore_files import RestoreFiles, restore_all
     from audiobuff_core.commands.restore_places import check_beside, plan_places
 
@@ -196,7 +196,8 @@ def run(arguments: argparse.Namespace, champion: FindModel) -> int:
         check_beside(plan, delta_path)
     place = chosen_model(arguments.checkpoint, champion)
     restorer = _restorer(arguments, place)
-    task = RestoreFiles(restorer, place, settings, arguments.delta, arguments.spectrogram, arguments.dry_run)
+    choice = choice_of(arguments.checkpoint, place)
+    task = RestoreFiles(restorer, place, choice, settings, arguments.delta, arguments.spectrogram, arguments.dry_run)
     return restore_all(plan, task)
 
 

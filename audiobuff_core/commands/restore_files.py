@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from audiobuff_core.codecs.file_hash import file_hash
+from audiobuff_core.commands.chosen_model import model_in_words
 from audiobuff_core.commands.restore_places import RestorePlace, RestorePlan
 from audiobuff_core.commands.restored_picture import draw, picture_path
 from audiobuff_core.errors import AudioBuffError, DataMissing
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from audiobuff_core.inference.settings import RestoreSettings
 
 EXIT_FAILED = 1
+DONE_BEFORE = "done before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class RestoreFiles:
 
     restorer: "Restorer"
     model_place: str
+    model_choice: str
     settings: "RestoreSettings"
     delta: bool = False
     spectrogram: bool = False
@@ -33,7 +36,7 @@ def restore_all(plan: RestorePlan, task: RestoreFiles) -> int:
     """Restore each recording that is not done yet, say how it went, and sum up; 1 if any failed."""
     from audiobuff_core.progress import show_progress
 
-    print(f"Model: {task.model_place} (profile {task.restorer.meta['profile']})")
+    print(model_in_words(task.model_place, task.model_choice, task.restorer.meta["profile"]))
     done, kept, failed = 0, 0, len(plan.missed)
     for reason in plan.missed:
         print(f"error: {reason}", file=sys.stderr)
@@ -41,15 +44,13 @@ def restore_all(plan: RestorePlan, task: RestoreFiles) -> int:
         for number, place in enumerate(plan.places, start=1):
             head = f"[{number}/{len(plan.places)}] {printable(str(place.source))}"
             try:
-                if is_done(place, task):
-                    kept += 1
-                    print(f"{head}: done before")
-                    continue
-                print(f"{head}: {_restored(place, task)}", flush=True)
-                done += 1
+                told = DONE_BEFORE if is_done(place, task) else _restored(place, task)
             except (AudioBuffError, OSError) as error:
                 failed += 1
                 print(f"{head}: error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+                continue
+            kept, done = (kept + 1, done) if told == DONE_BEFORE else (kept, done + 1)
+            print(f"{head}: {told}", flush=True)
     verb = "would be restored" if task.dry_run else "restored"
     print(f"{done} {verb}, {kept} done before, {failed} failed")
     return EXIT_FAILED if failed else 0
@@ -97,7 +98,7 @@ def _restored(place: RestorePlace, task: RestoreFiles) -> str:
         return f"{recording.duration_seconds:.1f} s, {coding}, to {printable(str(place.destination))}"
     if task.spectrogram:
         check_restorable(place.source, place.destination)
-    extras = Extras(delta=task.delta, model_place=task.model_place)
+    extras = Extras(delta=task.delta, model_place=task.model_place, model_choice=task.model_choice)
     report = restore_file(
         place.source,
         place.destination,

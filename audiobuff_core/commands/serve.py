@@ -33,7 +33,7 @@ def add_parser(commands: Any, champion: FindModel) -> None:  # noqa: ANN401 - ar
     add("--port", type=int, default=8765, help="0 takes a free one (default: %(default)s)")
     add(
         "--checkpoint", "--model", metavar="PLACE",
-        help="a .pt file or an export, ours or the original's (default: the promoted champion here)",
+        help="a .pt file or an export, ours or the original's (default: the champion here, else that in the box)",
     )  # fmt: skip
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: %(default)s)")
     add("--max-mb", type=float, default=200.0, metavar="MB", help="size of a recording (default: %(default)g)")
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, champion: FindModel) -> int:
     """
     import tempfile
 
-    from audiobuff_core.commands.chosen_model import chosen_model
+    from audiobuff_core.commands.chosen_model import choice_of, chosen_model, model_in_words
     from audiobuff_core.inference.restorer import Restorer
     from audiobuff_core.models.precision import usable_device
     from audiobuff_core.web.app import make_app
@@ -64,16 +64,17 @@ def run(arguments: argparse.Namespace, champion: FindModel) -> int:
 
     limits = _limits(arguments)
     place = chosen_model(arguments.checkpoint, champion)
+    choice = choice_of(arguments.checkpoint, place)
     restorer = Restorer.load(place, device=str(usable_device(arguments.device)))
 
     def work(job: Job) -> None:
-        repair(job, restorer, place)
+        repair(job, restorer, place, choice)
 
     with _listening(arguments.host, arguments.port) as (listener, address):
         queue = JobQueue(Path(tempfile.mkdtemp(prefix="audiobuff-")), work, limits)
         hosts = [*LOOPBACK, "[::1]", arguments.host] if arguments.host in LOOPBACK else ["*"]
         app = make_app(queue, limits, f"profile {restorer.meta['profile']}", hosts)
-        print(f"Model: {place} (profile {restorer.meta['profile']})")
+        print(model_in_words(place, choice, restorer.meta["profile"]))
         print(f"Open {address} in a browser; Ctrl-C ends it and deletes all recordings.", flush=True)
         if arguments.host not in LOOPBACK:
             print("Everyone who can reach this machine can open it.", flush=True)

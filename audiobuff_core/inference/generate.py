@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
                 cfg_interval=tuple(arguments.cfg_interval),
                 sway=arguments.sway,
             ),
-            extras=Extras(model_place=arguments.checkpoint),
+            extras=Extras(model_place=arguments.checkpoint, model_choice="named"),
             window_frames=arguments.chunk_tokens,
             overlap_frames=arguments.chunk_tokens - arguments.hop_tokens,
             sample_rate=arguments.sample_rate,

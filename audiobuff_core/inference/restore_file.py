@@ -79,10 +79,12 @@ class Extras:
     Attributes:
         delta: the difference input - output, as WAV.
         model_place: for the report, where the model lies.
+        model_choice: for the report, why it is that one: `named`, `champion` or `builtin`.
     """
 
     delta: bool = False
     model_place: str | None = None
+    model_choice: str | None = None
 
 
 def restoration_key(
@@ -148,11 +150,16 @@ def restore_file(
     copied = not restored.is_changed and destination.suffix.lower() == source.suffix.lower() and sample_rate is None
     if extras.delta:
         write_delta(delta_path(destination), recording, restored.stored)
-    if copied:
-        with atomic_path(destination) as temporary:
-            shutil.copyfile(source, temporary)
-    else:
-        write_like(recording, destination, restored.stored)
+    try:
+        if copied:
+            with atomic_path(destination) as temporary:
+                shutil.copyfile(source, temporary)
+        else:
+            write_like(recording, destination, restored.stored)
+    except BaseException:
+        if extras.delta:  # it would be that of no output
+            delta_path(destination).unlink(missing_ok=True)
+        raise
     seconds = time.monotonic() - started
     input_sha256 = file_hash(source)
     report = {
@@ -181,6 +188,7 @@ def restore_file(
         "seed": settings.seed,
         "model": restorer.identity,
         "model_place": extras.model_place,
+        "model_choice": extras.model_choice,
         "seconds": round(seconds, 3),
         "real_time_factor": round(recording.duration_seconds / max(seconds, 1e-9), 2),
     }

@@ -21,6 +21,7 @@ from audiobuff_core.inference.arrays import Array, as_waveform
 from audiobuff_core.inference.blending import hold_still
 from audiobuff_core.inference.confidence import Bands, bands_of, doubt_of
 from audiobuff_core.inference.guards import DOUBT_SECONDS, leave_intact, without_doubtful, without_trifles
+from audiobuff_core.inference.in_the_box import must_be_in_the_box
 from audiobuff_core.inference.opened import OpenedModel, open_model
 from audiobuff_core.inference.options import Chosen, Options, settled
 from audiobuff_core.inference.sections import Read, Section, joined, level_gain_of, noise_at, plan_sections
@@ -79,13 +80,14 @@ class Restorer:
         }
 
     @classmethod
-    def load(cls, place: str, *, device: str = "cpu", precision: Precision = "auto") -> "Restorer":
-        """The restorer of an export folder or a `.pt` checkpoint file (its averaged weights), ours or the original's.
+    def load(cls, place: str | None = None, *, device: str = "cpu", precision: Precision = "auto") -> "Restorer":
+        """That of an export or a `.pt` file (its averaged weights), ours or the original's; None: the one in the box.
 
         Raises:
             AudioBuffError: as `open_model`.
         """
-        return cls(open_model(place), device=device, precision=precision)
+        opened = open_model(must_be_in_the_box() if place is None else place)
+        return cls(opened, device=device, precision=precision)
 
     @overload
     def restore(self, audio: Waveform, sample_rate: None = None, **options: Unpack[Options]) -> Waveform: ...

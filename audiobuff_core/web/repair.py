@@ -33,14 +33,14 @@ SHOWN_REPAIRS = 30
 PEAK = 0.99
 
 
-def repair(job: Job, restorer: "Restorer", model_place: str) -> None:
-    """Repair the upload of `job`; fill its `result` and `files`.
+def repair(job: Job, restorer: "Restorer", model_place: str, model_choice: str) -> None:
+    """Repair the upload of `job` with the model of that place and choice; fill its `result` and `files`.
 
     Raises:
         AudioBuffError: the recording can't be read or repaired.
     """
     restored = job.upload.with_name(f"restored{job.upload.suffix}")
-    extras = Extras(delta=True, model_place=model_place)
+    extras = Extras(delta=True, model_place=model_place, model_choice=model_choice)
 
     def on_progress(share: float) -> None:
         job.on_progress(0.9 * share)  # the rest is for what is heard and seen

@@ -5,6 +5,7 @@ import pytest
 
 from audiobuff_assets import cli
 from audiobuff_assets.champion import champion_place
+from audiobuff_core.errors import CheckpointNotFound
 from audiobuff_core.evaluation.pointers import read_pointer, remember, write_pointer
 from audiobuff_core.files import join, write_json
 from resources.currency import FINGERPRINT, latest_record, recorded
@@ -71,4 +72,8 @@ def test_history_is_of_the_champion_that_restores(home, capsys, tmp_path, monkey
     home.rename(tmp_path / ".dagster")
     assert cli.main(["champion"]) == 0
     assert "new: new was not worse." in capsys.readouterr().out
-    assert champion_place() == str(tmp_path / ".dagster" / "data" / "checkpoints" / "new")
+    place = tmp_path / ".dagster" / "data" / "checkpoints" / "new"
+    assert champion_place() == str(place)
+    (place / "config.json").unlink()
+    with pytest.raises(CheckpointNotFound, match=r"The champion is not at .*/checkpoints/new any more"):
+        champion_place()

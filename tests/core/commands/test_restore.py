@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import shutil
 import sys
 from contextlib import contextmanager
 
@@ -10,6 +11,8 @@ import pytest
 import soundfile
 
 from audiobuff_assets import cli
+from audiobuff_core.errors import OutputNotWritable
+from audiobuff_core.evaluation.pointers import write_pointer
 
 RATE = 16_000
 
@@ -43,8 +46,11 @@ def test_one_file_to_a_file(here, model, capsys):
     write(here / "Tonbänder Ω.wav")
     assert restore("Tonbänder Ω.wav", "-o", "new/out.wav", *model) == 0
     assert soundfile.info("new/out.wav").frames == soundfile.info("Tonbänder Ω.wav").frames
-    assert "1 restored, 0 done before, 0 failed" in capsys.readouterr().out
-    assert json.loads((here / "new" / "out.wav.json").read_text())["model_place"] == model[1]
+    said = capsys.readouterr().out
+    assert said.startswith(f"Model: as named, {model[1]} (")
+    assert "1 restored, 0 done before, 0 failed" in said
+    report = json.loads((here / "new" / "out.wav.json").read_text())
+    assert (report["model_place"], report["model_choice"]) == (model[1], "named")
 
 
 def test_folders_files_and_patterns_go_to_a_folder_and_only_once(here, model, capsys):
@@ -93,6 +99,8 @@ def test_a_bad_file_is_one_line_and_the_others_are_done(here, model, capsys):
         (["in.wav", "-o", "in.wav"], "never overwritten|is an input"), (["empty", "-o", "out"], "No recordings below"),
         (["*.ogg", "-o", "out"], "No recording matches"), (["in.wav", "b/in.wav", "-o", "out"], "both go to"),
         (["in.wav", "b/in.wav", "-o", "b/in.wav"], "name a folder"),
+        (["in.wav", "b/in.wav", "-o", "new.wav"], "name a folder"),
+        (["b", "-o", "new.flac"], "name a folder"),
         (["in.wav", "-o", "out.wav", "--tau", "3"], "tau 3"),
         (["in.wav", "-o", "out.wav", "--strength", "-1"], "strength -1"), (["b", "-o", "b"], "is an input"),
         (["in.wav", "-o", "out.wav", "--device", "gpu9"], "--device gpu9"),
@@ -174,13 +182,28 @@ def test_difference_and_picture_are_written_beside(here, model):
 def test_without_a_named_model_the_one_in_the_box_restores(here, capsys):
     write(here / "in.wav")
     assert restore("in.wav", "-o", "out.wav") == 0
-    assert "builtin_model (profile builtin)" in capsys.readouterr().out
-    assert json.loads((here / "out.wav.json").read_text())["model_place"].endswith("builtin_model")
+    said = capsys.readouterr().out
+    assert said.startswith("Model: the one in the box, ")
+    assert "builtin_model (profile builtin)" in said
+    report = json.loads((here / "out.wav.json").read_text())
+    assert report["model_place"].endswith("builtin_model")
+    assert report["model_choice"] == "builtin"
+
+
+def test_without_a_named_model_the_champion_goes_before_the_one_in_the_box(here, export, capsys, monkeypatch):
+    root = here / "root"
+    monkeypatch.setenv("AUDIOBUFF_ROOT", str(root))
+    shutil.copytree(export, root / "checkpoints" / "best")
+    write_pointer(str(root), "champion", {"checkpoint": "best", "weights_sha256": "0", "metrics": {}})
+    write(here / "in.wav")
+    assert restore("in.wav", "-o", "out.wav") == 0
+    assert capsys.readouterr().out.startswith(f"Model: the champion here, {root / 'checkpoints' / 'best'} (")
+    assert json.loads((here / "out.wav.json").read_text())["model_choice"] == "champion"
 
 
 def test_a_box_without_a_model_names_the_ways_out(here, capsys, monkeypatch):
     write(here / "in.wav")
-    monkeypatch.setattr("audiobuff_core.commands.chosen_model.BUILTIN_MODEL", "nonesuch")
+    monkeypatch.setattr("audiobuff_core.inference.in_the_box.BUILTIN_MODEL", "nonesuch")
     assert restore("in.wav", "-o", "out.wav") == 1
     said = capsys.readouterr().err
     assert "--checkpoint" in said
@@ -260,5 +283,16 @@ def test_a_full_disk_leaves_nothing_half_written(here, changing_model, capsys):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
+    assert "disk is full" in capsys.readouterr().err
+    assert list((here / "out").iterdir()) == []
+
+
+def test_a_difference_without_its_output_is_not_left(here, changing_model, capsys, monkeypatch):
+    def full(*_):
+        raise OutputNotWritable("the disk is full")
+
+    monkeypatch.setattr("audiobuff_core.inference.restore_file.write_like", full)
+    write(here / "in.wav")
+    assert restore("in.wav", "-o", "out/out.wav", "--delta", "--checkpoint", changing_model) == 1
     assert "disk is full" in capsys.readouterr().err
     assert list((here / "out").iterdir()) == []

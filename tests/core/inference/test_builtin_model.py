@@ -8,7 +8,6 @@ import pytest
 
 from audiobuff_assets.corpus_files import corpus_folder
 from audiobuff_core.audio.read import read_audio
-from audiobuff_core.commands.chosen_model import chosen_model
 from audiobuff_core.degradation.plan import Fault, PlanRow
 from audiobuff_core.degradation.render import render
 from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
@@ -18,7 +17,7 @@ from audiobuff_core.treatment.chain import treat
 
 @pytest.fixture(scope="module")
 def restorer() -> Restorer:
-    return Restorer.load(chosen_model(None, lambda: None))
+    return Restorer.load()
 
 
 def _clip(name: str):
