@@ -51,8 +51,10 @@ def plan_places(inputs: list[str], output: Path) -> RestorePlan:
     as_file = len(found) == 1 and not output.is_dir() and not Path(inputs[0]).is_dir() and _is_file_name(output)
     if as_file:
         return RestorePlan([RestorePlace(found[0][0], output)], missed)
-    if output.exists() and not output.is_dir():
-        raise InvalidConfig(f"{len(found)} recordings to the file {output}: name a folder")
+    if not output.is_dir() and _is_file_name(output):
+        raise InvalidConfig(
+            f"{len(found)} recording(s) to the file {output}, which takes one named by itself: name a folder"
+        )
     places: dict[Path, Path] = {}
     for source, below in dict.fromkeys(found):
         destination = output / below
