@@ -17,7 +17,7 @@ from audiobuff_core.web.repair import repair
 def served(folder, model, **limits):
     """The address of a page that repairs with `model`; its recordings lie in `folder`."""
     told, restorer = Limits(**limits), Restorer.load(str(model))
-    queue = JobQueue(folder, lambda job: repair(job, restorer, "a model"), told)
+    queue = JobQueue(folder, lambda job: repair(job, restorer, "a model", "named"), told)
     app = make_app(queue, told, "profile test", ["127.0.0.1"])
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)

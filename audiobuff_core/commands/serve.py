@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, champion: FindModel) -> int:
     """
     import tempfile
 
-    from audiobuff_core.commands.chosen_model import choice_of, chosen_model, model_in_words
+    from audiobuff_core.commands.chosen_model import CHOICES, choice_of, chosen_model, model_in_words
     from audiobuff_core.inference.restorer import Restorer
     from audiobuff_core.models.precision import usable_device
     from audiobuff_core.web.app import make_app
@@ -73,8 +73,9 @@ def run(arguments: argparse.Namespace, champion: FindModel) -> int:
     with _listening(arguments.host, arguments.port) as (listener, address):
         queue = JobQueue(Path(tempfile.mkdtemp(prefix="audiobuff-")), work, limits)
         hosts = [*LOOPBACK, "[::1]", arguments.host] if arguments.host in LOOPBACK else ["*"]
-        app = make_app(queue, limits, f"profile {restorer.meta['profile']}", hosts)
-        print(model_in_words(place, choice, restorer.meta["profile"]))
+        profile = restorer.meta["profile"]
+        app = make_app(queue, limits, f"{CHOICES[choice]}, profile {profile}", hosts)
+        print(model_in_words(place, choice, profile))
         print(f"Open {address} in a browser; Ctrl-C ends it and deletes all recordings.", flush=True)
         if arguments.host not in LOOPBACK:
             print("Everyone who can reach this machine can open it.", flush=True)

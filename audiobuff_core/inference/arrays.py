@@ -25,7 +25,11 @@ def as_waveform(audio: Any, sample_rate: int | None) -> tuple[Waveform, Callable
     if sample_rate is None:
         raise InvalidAudio("Audio without a sample rate: pass it, in Hz, as the second argument")
     is_tensor = isinstance(audio, torch.Tensor)
-    values = audio.detach().cpu().numpy() if is_tensor else np.asarray(audio)
+    if sample_rate != int(sample_rate):
+        raise InvalidAudio(f"Sample rate {sample_rate} Hz: expected a whole number")
+    # NumPy has no bfloat16.
+    plain = audio.detach().cpu() if is_tensor else None
+    values = np.asarray(audio) if plain is None else (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
     if values.dtype.kind != "f":
         raise InvalidAudio(f"Audio of type {values.dtype}: expected floating point with full scale +-1; divide first")
     if values.ndim not in (1, 2) or values.size == 0:
@@ -35,6 +39,6 @@ def as_waveform(audio: Any, sample_rate: int | None) -> tuple[Waveform, Callable
 
     def back(samples: Samples) -> Any:  # noqa: ANN401
         shaped = samples.reshape(values.shape).astype(values.dtype, copy=False)
-        return torch.from_numpy(shaped).to(audio.device) if is_tensor else shaped
+        return torch.from_numpy(shaped).to(audio.device, audio.dtype) if is_tensor else shaped
 
     return Waveform(np.ascontiguousarray(np.atleast_2d(values), dtype=np.float32), int(sample_rate)), back

@@ -19,6 +19,7 @@ DAC_CODECS: Final = {"16khz": "dac-16khz-summed", "24khz": "dac-24khz-summed", "
 ORIGINAL_SIZES: Final = {
     "in_channels": 1024, "d_model": 1024, "n_heads": 16, "depth": 12, "xcodec_dim": 512, "mae_dim": 768,
 }  # fmt: skip
+LOWEST_RATE = 8_000  # below, it was meant in kilohertz
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
 
@@ -95,6 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"--hop_tokens {arguments.hop_tokens}, --chunk_tokens {arguments.chunk_tokens}: expected a hop of at least "
             "1 and at most a chunk"
         )
+    if arguments.sample_rate is not None and arguments.sample_rate < LOWEST_RATE:
+        raise InvalidConfig(f"--sample_rate {arguments.sample_rate}: expected hertz, {LOWEST_RATE} or more")
     check_restorable(arguments.input, arguments.output)  # before the model is read
     choice = EncoderChoice(
         codec=arguments.codec or DAC_CODECS[arguments.dac_model_type],

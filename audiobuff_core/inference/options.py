@@ -8,7 +8,7 @@ from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.flow.guidance import Guidance
 from audiobuff_core.flow.solver import SolverMethod
 from audiobuff_core.inference.confidence import ConfidenceMap
-from audiobuff_core.inference.settings import LARGEST_SWAY
+from audiobuff_core.inference.settings import LARGEST_SWAY, SOLVERS
 
 
 class Options(TypedDict, total=False):
@@ -73,8 +73,10 @@ def settled(options: Options, recommended: Mapping[str, Any]) -> Chosen:
     """`options` with the defaults of the model, `recommended`: `steps`, `tau` and `window_frames`.
 
     Raises:
-        InvalidConfig: one is out of its range.
+        InvalidConfig: one is unknown or out of its range.
     """
+    if unknown := sorted(set(options) - set(Options.__annotations__)):
+        raise InvalidConfig(f"No option {', '.join(unknown)}: expected any of {', '.join(Options.__annotations__)}")
     steps, tau = options.get("steps"), options.get("tau")
     window, overlap = options.get("window_frames"), options.get("overlap_frames")
     window = recommended["window_frames"] if window is None else window
@@ -102,6 +104,8 @@ def settled(options: Options, recommended: Mapping[str, Any]) -> Chosen:
             f"{chosen.steps} steps, tau {chosen.tau}, strength {chosen.strength}: expected at least 1 step, and "
             "tau and strength from 0 to 1"
         )
+    if chosen.method not in SOLVERS:
+        raise InvalidConfig(f"Method {chosen.method!r}: expected one of {', '.join(SOLVERS)}")
     begin, end = chosen.guidance.interval
     if not 0 <= begin < end <= 1 or not -1 <= chosen.sway <= LARGEST_SWAY:
         raise InvalidConfig(

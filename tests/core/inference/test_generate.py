@@ -154,3 +154,11 @@ def test_our_export_restores_at_another_rate(damaged, export, tmp_path):
     assert generate.main([*told, "--sample_rate", "16000", "--in_channels", "512"]) == 0
     assert soundfile.info(out).samplerate == 16_000
     assert soundfile.info(out).frames == 2 * RATE
+
+
+def test_a_rate_in_kilohertz_is_refused(damaged, export, tmp_path, capsys):
+    out = tmp_path / "out.wav"
+    told = ["--input", str(damaged), "--output", str(out), "--checkpoint", str(export)]
+    assert generate.main([*told, "--sample_rate", "44"]) == 1
+    assert "--sample_rate 44: expected hertz, 8000 or more" in capsys.readouterr().err
+    assert not out.exists()

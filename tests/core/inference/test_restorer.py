@@ -97,6 +97,20 @@ def test_options_out_of_range_are_named(restorer: Restorer) -> None:
     for wrong in ({"cfg_interval": (0.4, 0.2)}, {"cfg_interval": (0.0, 1.5)}, {"sway": 1.76}, {"sway": -1.5}):
         with pytest.raises(InvalidConfig, match="expected 0 <= begin < end <= 1, and a sway"):
             restorer.restore(_tone(0.2, 44_100), **wrong)
+    with pytest.raises(InvalidConfig, match="Method 'rk4': expected one of euler"):
+        restorer.restore(_tone(0.2, 44_100), method="rk4")
+    with pytest.raises(InvalidConfig, match="No option strenght: expected any of steps"):
+        restorer.restore(_tone(0.2, 44_100), strenght=0.5)
+
+
+def test_arrays_come_back_as_they_were_given_and_odd_rates_are_refused(restorer: Restorer) -> None:
+    given = torch.from_numpy(_tone(0.2, 44_100).samples[0])
+    for dtype in (torch.bfloat16, torch.float16, torch.float64):
+        back = restorer.restore(given.to(dtype), 44_100, strength=0.0)
+        assert back.dtype == dtype
+        assert torch.equal(back, given.to(dtype))
+    with pytest.raises(InvalidAudio, match=r"44100\.5 Hz: expected a whole number"):
+        restorer.restore(given, 44_100.5)
 
 
 def test_a_model_of_other_encoders_is_refused(export: Path, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_other_sites_and_other_names_of_this_host_are_not_served(site):
 def test_the_page_states_limits_and_loads_nothing_from_elsewhere(site):
     status, page, headers = ask(site, "/")
     assert status == 200
-    assert "0.1&nbsp;minutes and 0.5&nbsp;MB" in page.decode()
+    assert "0.1&nbsp;min and 0.5&nbsp;MB" in page.decode()
     assert "http://" not in page.decode()
     assert "https://" not in page.decode()
     assert "default-src 'self'" in headers["content-security-policy"]
