@@ -12,6 +12,8 @@ from audiobuff_core.errors import InvalidConfig
 FADE_SECONDS = 0.01
 # Longer stretches of exact zeros are silence, and stay so; shorter ones may be gaps that want to be filled.
 SILENCE_SECONDS = 2.0
+# Before the first and behind the last sound nothing can tell what a gap held: it is silence from this length on.
+OUTER_SILENCE_SECONDS = 0.05
 # So far around latents that were moved is the decoded sound taken: further than the codec's frames reach.
 MOVED_SECONDS = 0.1
 _FILTER_SECONDS = 0.02
@@ -127,6 +129,7 @@ class _Silence:
     def __init__(self, channels: int, sample_rate: int) -> None:
         self.channels = channels
         self.shortest = round(SILENCE_SECONDS * sample_rate)
+        self.outer = max(1, round(OUTER_SILENCE_SECONDS * sample_rate))
         self.fade = max(1, round(FADE_SECONDS * sample_rate))
 
     def find(self, was: Was, num_samples: int) -> list[tuple[int, int, int]]:
@@ -137,11 +140,12 @@ class _Silence:
             for row, samples in enumerate(was(first, last)):
                 sounding = np.flatnonzero(samples) + first
                 edges = np.concatenate([[running[row] - 1], sounding])
-                gaps = np.flatnonzero(np.diff(edges) - 1 >= self.shortest)
+                least = np.where(edges[:-1] < 0, self.outer, self.shortest)
+                gaps = np.flatnonzero(np.diff(edges) - 1 >= least)
                 found += [(row, int(edges[gap]) + 1, int(edges[gap + 1])) for gap in gaps]
                 running[row] = int(edges[-1]) + 1
         rest = [(row, running[row], num_samples) for row in range(self.channels)]
-        return found + [one for one in rest if one[2] - one[1] >= min(self.shortest, num_samples)]
+        return found + [one for one in rest if one[2] - one[1] >= min(self.outer, num_samples)]
 
     def mute(self, share: Samples, silences: list[tuple[int, int, int]], first: int, num_samples: int) -> None:
         """Bring `share` [channels, samples from `first` on] to 0 inside the silences, over 10 ms next to sound."""

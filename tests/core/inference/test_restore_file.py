@@ -116,6 +116,12 @@ def test_silence_stays_silent(changing, tmp_path):
     _, before, after = restored(tmp_path, changing, tau=0.5)
     assert not after[:, RATE + 200 : 3 * RATE + 600].any()
     assert (before[:, :RATE] != after[:, :RATE]).mean() > 0.9
+    samples = music(2.0, 2)
+    samples[: RATE // 10] = samples[-RATE // 10 :] = 0.0
+    soundfile.write(tmp_path / "in.wav", samples, RATE, subtype="PCM_16")
+    _, _, after = restored(tmp_path, changing, tau=0.5)
+    assert not after[:, : RATE // 10 - 200].any()
+    assert not after[:, 200 - RATE // 10 :].any()
     soundfile.write(tmp_path / "in.wav", np.zeros((RATE, 2)), RATE, subtype="PCM_16")
     report, _, after = restored(tmp_path, changing, tau=0.5)
     assert not after.any()
