@@ -146,7 +146,8 @@ def _treat(
             told = repair.as_dict()
             told["start_seconds"] = round(told["start_seconds"] + begin / rate + start_seconds, 4)
             told["end_seconds"] = round(told["end_seconds"] + begin / rate + start_seconds, 4)
-            told["size_db"], told["confidence"] = round(told["size_db"], 2), round(told["confidence"], 3)
+            told["size_db"] = round(told["size_db"] + 20 * float(np.log10(settings.strength)), 2)
+            told["confidence"] = round(told["confidence"], 3)
             repairs.append(told)
     return repairs
 

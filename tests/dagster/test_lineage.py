@@ -120,7 +120,9 @@ def test_training_reports_numbers_and_adds_a_partition(lineage):
 
 
 def test_the_inbox_file_comes_out_with_its_own_shape(lineage):
-    info = soundfile.info(metadata(lineage, "restoration/restored")["path"])
+    place = metadata(lineage, "restoration/restored")["path"]
+    assert json.loads(Path(f"{place}.json").read_text())["model_choice"] == "champion"
+    info = soundfile.info(place)
     assert (info.samplerate, info.channels, info.frames) == (22_050, 2, 9000)
 
 

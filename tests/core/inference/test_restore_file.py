@@ -109,6 +109,18 @@ def test_the_band_below_is_kept(changing, tmp_path):
         restored(tmp_path, changing, keep_below_hz=9_000.0)
 
 
+def test_the_size_of_a_treatment_is_what_was_changed(changing, tmp_path):
+    soundfile.write(tmp_path / "in.wav", music(3.0, 1) + 0.03, RATE, subtype="FLOAT")
+    sizes = []
+    for strength in (1.0, 0.5):
+        report, before, after = restored(tmp_path, changing, strength=strength, without=("network",))
+        (offset,) = [one for one in report["repairs"] if one["kind"] == "dc"]
+        change = np.square(after.astype(np.float64) - before).mean()
+        assert offset["size_db"] == pytest.approx(10 * np.log10(change), abs=0.5)
+        sizes.append(offset["size_db"])
+    assert sizes[0] - sizes[1] == pytest.approx(6.02, abs=0.02)
+
+
 def test_silence_stays_silent(changing, tmp_path):
     samples = music(4.0, 2)
     samples[RATE : 3 * RATE + 800] = 0.0
