@@ -1,19 +1,25 @@
-"""Clicks that the exact treatment can't prove, replaced where the network hears them too.
+"""Clicks and noise that the treatments can't prove, treated where the network hears them too.
 
 Crackle is too dense for the proof of `treatment.clicks`: every click has neighbours like it. Two witnesses that know
 nothing of each other take its place: prediction from the samples around, which finds many attacks and edges besides,
 and the network, which finds noise of every kind but smears what is short. Where both point the same way at nearly all
 places that the first one names, and there are many, they are clicks; then the first one's repair is the exact one.
+
+Steady noise is found by its statistics, which wind, rain and engines have too. The network has heard many of those, and
+what it would leave is left; where it would take away a good part of the noise, all of it goes.
 """
 
 from collections.abc import Collection
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment.chain import treat
 from audiobuff_core.treatment.clicks import LOWEST_RATE, POSSIBLE, Click, Declick, find_clicks, replaced
+from audiobuff_core.treatment.noise import Denoise, gains, is_faint, without_noise
+from audiobuff_core.treatment.noise_floor import Floor, excerpts_of, transform_of
 from audiobuff_core.treatment.protocols import Treated
 
 FEWEST = 16
@@ -26,22 +32,27 @@ LEAST_UNEVEN, MOST_UNEVEN = 0.6, 2.5
 # What is long must be glaring, one by one and all together, else it is a part of the sound: leaves, gravel.
 LONG_SECONDS, LONG_MEDIAN_SECONDS, LONG_DROP_DB = 0.001, 0.0005, 20.0
 MARGIN_SECONDS = 0.0007
+# How sure the judge of noise must be where the network is asked too, and what share of it that one must take away.
+POSSIBLE_NOISE, LEAST_TAKEN = 0.3, 0.3
 # Of a longer recording a fifth is searched first: most have nothing to search for.
 PROBED_SECONDS, PROBED_EVERY = 10.0, 5
 
 
 def treat_with(restorer: Restorer | None, waveform: Waveform, *, without: Collection[str] = ()) -> Treated:
-    """`waveform` after the exact treatments but those named in `without`, and without the clicks agreed on, if asked.
+    """`waveform` after the treatments but those named in `without`; clicks and noise by agreement with `restorer`.
 
     Raises:
         InvalidConfig: `without` names no treatment.
     """
-    treated = treat(waveform, without=without)
-    if restorer is None or Declick.name in without:
-        return treated
-    agreed = declick_by_agreement(restorer, treated.waveform)
-    repairs = sorted((*treated.repairs, *agreed.repairs), key=lambda repair: (repair.start_seconds, repair.kind))
-    return Treated(agreed.waveform, tuple(repairs))
+    if restorer is None:
+        return treat(waveform, without=without)
+    treated = treat(waveform, without={*without, Denoise.name})
+    repairs = list(treated.repairs)
+    for name, by_agreement in ((Declick.name, declick_by_agreement), (Denoise.name, denoise_by_agreement)):
+        if name not in without:
+            treated = by_agreement(restorer, treated.waveform)
+            repairs += treated.repairs
+    return Treated(treated.waveform, tuple(sorted(repairs, key=lambda repair: (repair.start_seconds, repair.kind))))
 
 
 def declick_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
@@ -73,6 +84,34 @@ def declick_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
         if many and np.median(correlations) > MEDIAN_CORRELATION and _by_chance(agreed, waveform.sample_rate):
             repairs += replaced(agreed, row, before, samples[row], waveform.sample_rate)
     return Treated(Waveform(samples, waveform.sample_rate), tuple(repairs)) if repairs else Treated(waveform)
+
+
+def denoise_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
+    """`waveform` without steady noise, in the bands in which `restorer` would take away a third of it or more."""
+
+    def noisy(channel: Samples, floor: Floor, certainty: NDArray[np.float64]) -> NDArray[np.bool_]:
+        possible = np.asarray(certainty > POSSIBLE_NOISE)
+        if is_faint(floor, possible):
+            return possible
+        return np.asarray(possible & (_taken_by(restorer, channel, waveform.sample_rate, floor) > LEAST_TAKEN))
+
+    return without_noise(waveform, noisy)
+
+
+def _taken_by(restorer: Restorer, channel: Samples, sample_rate: int, floor: Floor) -> NDArray[np.float64]:
+    """What share of the change that takes `floor` away `restorer` would make too, [bands]; judged by excerpts."""
+    transform = transform_of(sample_rate)
+    common, whole = np.zeros(transform.f_pts), np.zeros(transform.f_pts)
+    for excerpt in excerpts_of(channel, sample_rate):
+        heard = transform.stft(excerpt.astype(np.float64))
+        change = heard * (gains(np.square(np.abs(heard)).astype(np.float32), floor.power) - 1)
+        wanted = (
+            transform.stft(restorer.restore(excerpt, sample_rate, steps=1, guarded=False).astype(np.float64)) - heard
+        )
+        common += (wanted * change.conj()).real.sum(axis=1)
+        whole += np.square(np.abs(change)).sum(axis=1)
+    taken, there = (np.add.reduceat(one, floor.edges[:-1]) for one in (common, whole))
+    return np.asarray(taken / np.maximum(there, 1e-30))
 
 
 def _possible(channel: Samples, sample_rate: int, *, every: int = 1) -> list[Click]:

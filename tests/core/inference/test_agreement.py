@@ -1,4 +1,4 @@
-"""Crackle too dense for proof is taken out where the network hears it too, and nothing else is."""
+"""Crackle too dense for proof and steady noise are taken out where the network hears them too, and nothing else is."""
 
 from pathlib import Path
 
@@ -12,10 +12,12 @@ from audiobuff_core.commands.chosen_model import chosen_model
 from audiobuff_core.degradation.faults import crackle
 from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
 from audiobuff_core.inference import agreement
-from audiobuff_core.inference.agreement import declick_by_agreement, treat_with
+from audiobuff_core.inference.agreement import declick_by_agreement, denoise_by_agreement, treat_with
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment.chain import treat
 from audiobuff_core.treatment.clicks import POSSIBLE, find_clicks
+from audiobuff_core.treatment.noise import Denoise
+from audiobuff_core.treatment.noise_floor import excerpts_of
 
 RATE = 22_050
 FAULT = {"snr_db": 15.0, "rate_hz": 100.0, "hiss_share": 0.2}
@@ -72,11 +74,44 @@ def test_edges_that_prediction_takes_for_clicks_stay(restorer):
     assert declick_by_agreement(restorer, square).waveform is square
 
 
+def test_hiss_is_taken_away_where_both_hear_it(restorer, chord):
+    hiss = 0.05 * np.random.default_rng(1).standard_normal(len(chord))
+    damaged = Waveform(np.stack([chord, chord + hiss]).astype(np.float32), RATE)
+    treated = treat_with(restorer, damaged)
+    assert {(repair.kind, repair.channels) for repair in treated.repairs} == {("noise", (1,))}
+    before, after = (si_sdr_db(chord, one.samples[1].astype(np.float64)) for one in (damaged, treated.waveform))
+    assert after > before + 4.0
+    assert treat_with(restorer, damaged, without=(Denoise.name,)).waveform is damaged
+
+
+def test_steam_stays_although_it_is_steady(restorer):
+    steam = read_audio(Path(corpus_folder()) / "ambi_sauna.flac")
+    assert Denoise().treat(steam).repairs
+    assert denoise_by_agreement(restorer, steam).waveform is steam
+
+
+def test_the_network_is_not_asked_about_faint_noise_and_hears_excerpts_of_the_rest(restorer, chord, monkeypatch):
+    asked = []
+
+    def restore(samples, sample_rate, **_):
+        asked.append(len(samples) / sample_rate)
+        return samples
+
+    monkeypatch.setattr(restorer, "restore", restore)
+    assert denoise_by_agreement(restorer, Waveform(chord[None].astype(np.float32), RATE)).repairs == ()
+    assert asked == []
+    long = np.tile(chord, 17)
+    hissing = (long + 0.05 * np.random.default_rng(1).standard_normal(len(long))).astype(np.float32)
+    assert denoise_by_agreement(restorer, Waveform(hissing[None], RATE)).repairs == ()
+    assert asked == [6.0] * 10 == [len(one) / RATE for one in excerpts_of(hissing, RATE)]
+
+
 @pytest.mark.slow
 def test_no_bundled_recording_is_touched(restorer):
     touched = [
         path.name
         for path in sorted(Path(corpus_folder()).glob("*.flac"))
         if declick_by_agreement(restorer, read_audio(path)).repairs
+        or denoise_by_agreement(restorer, read_audio(path)).repairs
     ]
     assert touched == []

@@ -1,0 +1,117 @@
+"""Steady noise: hiss, the rush of a tape or a transmission, the floor of a bad preamplifier."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+from scipy.signal import ShortTimeFFT
+
+from audiobuff_core.audio.waveform import Samples, Waveform
+from audiobuff_core.treatment.noise_floor import Floor, Power, floor_of, transform_of
+from audiobuff_core.treatment.noise_judge import certainty_of_noise
+from audiobuff_core.treatment.protocols import Repair, Treated, change_db
+
+Bands = NDArray[np.bool_]
+
+LOWEST_RATE = 8000
+LEAST_CERTAINTY = 0.5
+# Below, bands are narrow, and what hums there steadily is music as often as not.
+LOWEST_HZ = 300.0
+# Noise this far below the sound is a part of many good recordings.
+FAINT_DB = -22.0
+# How much of the floor is taken for certain, over which frames and bins a sound is looked for, how often, and by how
+# much a bin is turned down at most.
+FLOOR_SHARE, AROUND, ROUNDS, LEAST_GAIN = 1.2, (3, 9), 3, 0.01
+MOST_RATIO = 1e9
+BLOCK_FRAMES = 2048
+# The gain of a frame depends on those so far around it.
+REACH_FRAMES = AROUND[1] // 2 * (ROUNDS + 1)
+
+
+class Denoise:
+    """Takes away what lies under the sound all the time, in the bands in which it is noise.
+
+    A Wiener filter (Ephraim and Malah 1984 call its measure the a priori signal-to-noise ratio), which looks for the
+    sound in what it has let through itself, around each bin and in both directions of time.
+    """
+
+    name = "noise"
+
+    def treat(self, waveform: Waveform) -> Treated:
+        """`waveform` without steady noise; the very `waveform` where none is certain."""
+
+        def noisy(channel: Samples, floor: Floor, certainty: NDArray[np.float64]) -> Bands:
+            high = floor.edges[1:] >= LOWEST_HZ / transform_of(waveform.sample_rate).delta_f
+            return np.asarray(high & (certainty > LEAST_CERTAINTY))
+
+        return without_noise(waveform, noisy)
+
+
+def without_noise(waveform: Waveform, noisy_bands: Callable[[Samples, Floor, NDArray[np.float64]], Bands]) -> Treated:
+    """`waveform` less the floor of each channel in some bands, unless all of it is faint.
+
+    Args:
+        waveform: any.
+        noisy_bands: says of a channel [samples], its floor and the judge's certainty [bands] which bands are noise.
+    """
+    samples: Samples | None = None
+    repairs: list[Repair] = []
+    for channel, before in enumerate(waveform.samples if waveform.sample_rate >= LOWEST_RATE else ()):
+        floor = floor_of(before, waveform.sample_rate)
+        if floor is None:
+            continue
+        certainty = certainty_of_noise(floor)
+        noisy = noisy_bands(before, floor, certainty)
+        if is_faint(floor, noisy):
+            continue
+        samples = waveform.samples.copy() if samples is None else samples
+        samples[channel] = _without_floor(before, waveform.sample_rate, floor, noisy)
+        seconds, size_db = waveform.duration_seconds, change_db(before, samples[channel])
+        repairs.append(Repair(Denoise.name, 0.0, seconds, (channel,), size_db, float(certainty[noisy].mean())))
+    return Treated(waveform) if samples is None else Treated(Waveform(samples, waveform.sample_rate), tuple(repairs))
+
+
+def is_faint(floor: Floor, noisy: Bands) -> bool:
+    """Whether what lies in the bands that are `noisy` is next to nothing beside all that sounds."""
+    return bool(floor.power[_bins(floor, noisy)].sum() <= 10 ** (FAINT_DB / 10) * floor.total)
+
+
+def _without_floor(channel: Samples, sample_rate: int, floor: Floor, noisy: Bands) -> Samples:
+    """`channel` [samples] less `floor` in the bands that are `noisy`; in blocks, which are not heard."""
+    transform = transform_of(sample_rate)
+    bins = _bins(floor, noisy)
+    quiet = np.empty_like(channel)
+    step = BLOCK_FRAMES * transform.hop
+    margin = REACH_FRAMES * transform.hop + transform.m_num
+    for first in range(0, len(channel), step):
+        begin, end = max(0, first - margin), min(len(channel), first + step + margin)
+        block = _block(channel[begin:end], transform, floor.power, bins)
+        quiet[first : first + step] = block[first - begin : first - begin + step]
+    return quiet
+
+
+def _bins(floor: Floor, noisy: Bands) -> NDArray[np.bool_]:
+    return np.repeat(noisy, np.diff(floor.edges))
+
+
+def _block(
+    samples: Samples, transform: ShortTimeFFT, power: NDArray[np.float64], bins: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    # A margin of whole hops: a block has its frames where its neighbours have theirs.
+    missing = max(0, transform.m_num - len(samples))
+    spectrum = transform.stft(np.pad(samples.astype(np.float64), (0, missing)))
+    heard = np.square(np.abs(spectrum)).astype(np.float32)
+    spectrum[bins] *= gains(heard, power)[bins]
+    return np.asarray(transform.istft(spectrum, k1=len(samples) + missing)[: len(samples)])
+
+
+def gains(power: Power, floor: NDArray[np.float64]) -> Power:
+    """What to multiply each bin of `power` [bins, frames] by to take `floor` [bins] away."""
+    ratio = np.minimum(power / (FLOOR_SHARE * np.maximum(floor, 1e-30))[:, None], MOST_RATIO).astype(np.float32)
+    around = np.maximum(uniform_filter(ratio, AROUND, mode="nearest"), 1e-9)
+    gain = np.clip(1 - 1 / around, 0, 1)
+    for _ in range(ROUNDS):
+        let_through = uniform_filter(np.square(gain) * ratio, AROUND, mode="nearest")
+        gain = let_through / (1 + let_through)
+    return np.asarray(np.maximum(gain, LEAST_GAIN), dtype=np.float32)

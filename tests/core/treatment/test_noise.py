@@ -1,0 +1,127 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from sounds_to_treat import RATE, drums, plucked, square_waves, tones, waveform
+
+from audiobuff_assets.corpus_files import corpus_folder
+from audiobuff_core.audio.read import read_audio
+from audiobuff_core.degradation.faults.added import shaped_noise
+from audiobuff_core.evaluation.metrics.lsd import lsd_db
+from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
+from audiobuff_core.treatment import noise, noise_judge
+from audiobuff_core.treatment.chain import treat
+from audiobuff_core.treatment.noise import Denoise
+from audiobuff_core.treatment.noise_floor import EVIDENCE, floor_of, transform_of
+
+
+def hissing(clean, snr_db, *, rate=RATE, seed=4, low_hz=0.0, high_hz=1e6):
+    """`clean` [samples] with white noise between two frequencies."""
+    generator = np.random.default_rng(seed)
+    hiss = shaped_noise((1, len(clean)), rate, lambda hz: ((hz >= low_hz) & (hz < high_hz)).astype(float), generator)[0]
+    return clean + hiss * np.sqrt(np.mean(clean**2) / np.mean(hiss**2)) * 10 ** (-snr_db / 20)
+
+
+@pytest.mark.parametrize("rate", [16_000, RATE, 48_000, 96_000])
+def test_hiss_is_taken_away(rate):
+    clean = plucked(rate=rate)
+    damaged = hissing(clean, 10.0, rate=rate)
+    treated = Denoise().treat(waveform(damaged, rate=rate))
+    quiet = treated.waveform.samples[0].astype(np.float64)
+    assert si_sdr_db(clean, quiet) > si_sdr_db(clean, damaged) + 3.0
+    assert lsd_db(clean, quiet) < 0.75 * lsd_db(clean, damaged)
+    (repair,) = treated.repairs
+    assert (repair.kind, repair.start_seconds, repair.end_seconds) == ("noise", 0.0, len(clean) / rate)
+    assert repair.size_db == pytest.approx(10 * np.log10(np.mean((quiet - damaged) ** 2)), abs=0.1)
+
+
+@pytest.mark.parametrize("sound", [plucked, tones, square_waves, drums])
+def test_what_is_no_noise_comes_back_as_the_same_object(sound):
+    given = waveform(sound())
+    assert Denoise().treat(given).waveform is given
+
+
+def test_faint_noise_stays():
+    given = waveform(hissing(plucked(), 35.0))
+    assert Denoise().treat(given).waveform is given
+
+
+def test_only_the_channel_and_the_band_of_the_noise_are_touched():
+    clean = plucked()
+    damaged = hissing(clean, 10.0, low_hz=4000.0, high_hz=9000.0)
+    given = waveform(clean, damaged)
+    treated = Denoise().treat(given)
+    assert {repair.channels for repair in treated.repairs} == {(1,)}
+    assert np.array_equal(treated.waveform.samples[0], given.samples[0])
+    change = np.abs(np.fft.rfft(treated.waveform.samples[1].astype(np.float64) - damaged)) ** 2
+    hertz = np.fft.rfftfreq(len(damaged), 1 / RATE)
+    assert change[hertz < 2500].sum() < 1e-3 * change.sum()
+
+
+@pytest.mark.parametrize("num_samples", [1, 2, 1000, 12_000])
+def test_what_is_too_short_to_have_a_floor_stays(num_samples):
+    given = waveform(0.1 * np.random.default_rng(0).standard_normal(num_samples))
+    assert Denoise().treat(given).waveform is given
+
+
+def test_digital_silence_in_between_is_no_floor():
+    damaged = hissing(plucked(), 10.0)
+    damaged[40_000:60_000] = 0.0
+    treated = Denoise().treat(waveform(damaged)).waveform.samples[0]
+    assert si_sdr_db(plucked()[60_000:], treated[60_000:].astype(np.float64)) > 13.0
+    assert not treated[42_000:58_000].any()
+
+
+def test_blocks_are_not_heard(monkeypatch):
+    damaged = waveform(hissing(plucked(), 10.0))
+    whole = Denoise().treat(damaged).waveform.samples
+    monkeypatch.setattr(noise, "BLOCK_FRAMES", 60)
+    assert np.array_equal(Denoise().treat(damaged).waveform.samples, whole)
+
+
+def test_long_recordings_are_judged_by_excerpts(monkeypatch):
+    asked = []
+    real = type(transform_of(RATE)).stft
+    monkeypatch.setattr(
+        type(transform_of(RATE)), "stft", lambda self, samples: asked.append(len(samples)) or real(self, samples)
+    )
+    floor = floor_of(0.1 * np.random.default_rng(0).standard_normal(90 * RATE).astype(np.float32), RATE)
+    assert asked == [6 * RATE] * 10
+    assert floor.power.std() < 0.1 * floor.power.mean()
+    evidence = dict(zip(EVIDENCE, floor.evidence.T, strict=True))
+    assert evidence["core"].min() > 0.8
+    assert evidence["deviation"] == pytest.approx(1.0, abs=0.15)
+    assert np.abs(evidence["persistence"]).max() < 0.1
+
+
+def test_the_judge_counts_as_the_network_that_was_taught():
+    floor = floor_of(hissing(plucked(), 10.0).astype(np.float32), RATE)
+    values = torch.tensor(floor.evidence.T[None], dtype=torch.float32)
+    weights = load_file(Path(noise_judge.__file__).with_name(noise_judge.WEIGHTS))
+    for name in noise_judge.LAYERS:
+        weight = weights[f"{name}.weight"]
+        values = torch.nn.functional.conv1d(values, weight, weights[f"{name}.bias"], padding=weight.shape[2] // 2)
+        if name != noise_judge.LAYERS[-1]:
+            values = torch.relu(values)
+            values = torch.cat([values, values.mean(dim=-1, keepdim=True).expand_as(values)], dim=1)
+    assert noise_judge.certainty_of_noise(floor) == pytest.approx(torch.sigmoid(values[0, 0]).numpy(), abs=1e-5)
+
+
+def test_the_chain_takes_it_away_once_all_else_is_done():
+    seconds = np.arange(6 * RATE) / RATE
+    hum = sum(0.03 / k * np.sin(2 * np.pi * 50.0 * k * seconds + k) for k in range(1, 8))
+    clean = plucked()
+    damaged = waveform(hissing(clean, 15.0) + hum)
+    treated = treat(damaged)
+    assert {repair.kind for repair in treated.repairs} == {"hum", "noise"}
+    quiet = treated.waveform.samples[0].astype(np.float64)
+    assert si_sdr_db(clean, quiet) > si_sdr_db(clean, hissing(clean, 15.0)) + 1.0
+
+
+@pytest.mark.slow
+def test_of_the_bundled_recordings_one_is_taken_for_noise():
+    paths = sorted(Path(corpus_folder()).glob("*.flac"))
+    touched = [path.name for path in paths if Denoise().treat(read_audio(path)).repairs]
+    assert touched == ["ambi_sauna.flac"]  # steam; the network, asked too, leaves it
