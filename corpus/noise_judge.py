@@ -1,4 +1,4 @@
-"""Teach the judge of `audiobuff_core.treatment.noise_judge` from a folder that `audiobuff prepare` made.
+"""Teach the judge of `audiobuff_core.treatment.noise_judge` from folders that `audiobuff prepare` made.
 
     uv run python corpus/noise_judge.py --store store --to audiobuff_core/treatment/noise_judge.safetensors
 
@@ -22,7 +22,7 @@ from audiobuff_core.audio.read import read_audio
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.data.damage import load_degraded
 from audiobuff_core.data.library import list_shards
-from audiobuff_core.errors import AudioBuffError
+from audiobuff_core.errors import AudioBuffError, DataMissing
 from audiobuff_core.evaluation.metrics.lsd import FLOOR_DB
 from audiobuff_core.files import write_bytes
 from audiobuff_core.progress import show_progress, track
@@ -35,7 +35,7 @@ HARMLESS = 10**-4.5
 """Error energy, relative to the clean recording's, below which nothing is worth a decision."""
 LSD_SHARE = 0.3
 """What a dB of LSD is worth in dB of SI-SDR."""
-FALSE_ALARM = 2.0
+FALSE_ALARM = 3.0
 """What a band that should have been left alone weighs more than one that should not."""
 MOST_DB = 12.0
 WIDTH, TAPS = 24, 5
@@ -108,10 +108,13 @@ def _gain_db(
     return np.asarray(si_sdr + LSD_SHARE * lsd)
 
 
-def examples_of(store: str) -> list[Example]:
+def examples_of(stores: list[str]) -> list[Example]:
     """Those of every damaged recording, all other treatments applied, and of every clean one."""
-    items = [item for shard in list_shards(store) for item in load_degraded(store, shard).items]
+    items = [item for store in stores for shard in list_shards(store) for item in load_degraded(store, shard).items]
+    if not items:
+        raise DataMissing(f"Nothing is prepared under {', '.join(stores)}: give what `audiobuff prepare` wrote")
     found: list[Example | None] = []
+    known: set[str] = set()
     with show_progress():
         for index, item in enumerate(track(items, "Listening to floors")):
             clean, damaged = (read_audio(path).mono() for path in (item.clean_path, item.path))
@@ -120,7 +123,11 @@ def examples_of(store: str) -> list[Example]:
             span = slice(begin, min(begin + SECONDS * rate, clean.num_samples, damaged.num_samples))
             truth = clean.samples[0, span]
             heard = treat(Waveform(damaged.samples[:, span].copy(), rate), without=[Denoise.name]).waveform.samples[0]
-            found += [example_of(item.track_id, one, truth, rate) for one in (heard, truth)]
+            found += [
+                example_of(item.track_id, one, truth, rate)
+                for one in (heard, truth)[: 1 + (item.track_id not in known)]
+            ]
+            known.add(item.track_id)
     return [one for one in found if one is not None]
 
 
@@ -172,7 +179,7 @@ def told(judge: Judge, examples: list[Example]) -> str:
 def main() -> int:
     """Listen, teach, say how it went, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--store", required=True, help="what `audiobuff prepare` wrote")
+    parser.add_argument("--store", required=True, nargs="+", help="what `audiobuff prepare` wrote")
     parser.add_argument("--to", required=True, help="file of weights to write")
     parser.add_argument("--epochs", type=int, default=120)
     parser.add_argument("--seed", type=int, default=0)

@@ -2,8 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file
 from sounds_to_treat import RATE, drums, plucked, square_waves, tones, waveform
 
 from audiobuff_assets.corpus_files import corpus_folder
@@ -11,7 +9,7 @@ from audiobuff_core.audio.read import read_audio
 from audiobuff_core.degradation.faults.added import shaped_noise
 from audiobuff_core.evaluation.metrics.lsd import lsd_db
 from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
-from audiobuff_core.treatment import noise, noise_judge
+from audiobuff_core.treatment import noise
 from audiobuff_core.treatment.chain import treat
 from audiobuff_core.treatment.noise import Denoise
 from audiobuff_core.treatment.noise_floor import EVIDENCE, floor_of, transform_of
@@ -94,19 +92,6 @@ def test_long_recordings_are_judged_by_excerpts(monkeypatch):
     assert evidence["core"].min() > 0.8
     assert evidence["deviation"] == pytest.approx(1.0, abs=0.15)
     assert np.abs(evidence["persistence"]).max() < 0.1
-
-
-def test_the_judge_counts_as_the_network_that_was_taught():
-    floor = floor_of(hissing(plucked(), 10.0).astype(np.float32), RATE)
-    values = torch.tensor(floor.evidence.T[None], dtype=torch.float32)
-    weights = load_file(Path(noise_judge.__file__).with_name(noise_judge.WEIGHTS))
-    for name in noise_judge.LAYERS:
-        weight = weights[f"{name}.weight"]
-        values = torch.nn.functional.conv1d(values, weight, weights[f"{name}.bias"], padding=weight.shape[2] // 2)
-        if name != noise_judge.LAYERS[-1]:
-            values = torch.relu(values)
-            values = torch.cat([values, values.mean(dim=-1, keepdim=True).expand_as(values)], dim=1)
-    assert noise_judge.certainty_of_noise(floor) == pytest.approx(torch.sigmoid(values[0, 0]).numpy(), abs=1e-5)
 
 
 def test_the_chain_takes_it_away_once_all_else_is_done():
