@@ -24,6 +24,9 @@ FAINT_DB = -22.0
 # much a bin is turned down at most.
 FLOOR_SHARE, AROUND, ROUNDS, LEAST_GAIN = 1.2, (3, 9), 3, 0.01
 MOST_RATIO = 1e9
+# How many noisy bands tell of one between or beyond them, how many bands away at most (10 are an octave and a half), and
+# how far below them it must lie to be free of noise.
+NEARBY, FARTHEST, ENDED_DB = 3, 10, -6.0
 BLOCK_FRAMES = 2048
 # The gain of a frame depends on those so far around it.
 REACH_FRAMES = AROUND[1] // 2 * (ROUNDS + 1)
@@ -78,17 +81,38 @@ def is_faint(floor: Floor, noisy: Bands) -> bool:
 
 
 def _without_floor(channel: Samples, sample_rate: int, floor: Floor, noisy: Bands) -> Samples:
-    """`channel` [samples] less `floor` in the bands that are `noisy`; in blocks, which are not heard."""
+    """`channel` [samples] less `floor` where it is noise; in blocks, which are not heard."""
     transform = transform_of(sample_rate)
-    bins = _bins(floor, noisy)
+    power = _continued(floor, noisy)
+    bins = power > 0
+    power[~bins] = floor.power[~bins]
     quiet = np.empty_like(channel)
     step = BLOCK_FRAMES * transform.hop
     margin = REACH_FRAMES * transform.hop + transform.m_num
     for first in range(0, len(channel), step):
         begin, end = max(0, first - margin), min(len(channel), first + step + margin)
-        block = _block(channel[begin:end], transform, floor.power, bins)
+        block = _block(channel[begin:end], transform, power, bins)
         quiet[first : first + step] = block[first - begin : first - begin + step]
     return quiet
+
+
+def _continued(floor: Floor, noisy: Bands) -> NDArray[np.float64]:
+    """The power of the noise in each bin, [bins]: the floor where it is noise, 0 where there is none.
+
+    Noise goes on under louder sounds, where no floor shows it: between and beyond the noisy bands it is as loud as in
+    those nearby, unless what was measured there is softer; where that is much softer, it has come to an end.
+    """
+    widths = np.diff(floor.edges)
+    level = np.add.reduceat(floor.power, floor.edges[:-1]) / widths
+    known = np.flatnonzero(noisy)
+    power = np.where(np.repeat(noisy, widths), floor.power, 0.0)
+    for band in np.flatnonzero(~noisy):
+        away = np.abs(known - band)
+        expected = float(np.median(level[known[np.argsort(away, kind="stable")[:NEARBY]]]))
+        if away.min() <= FARTHEST and level[band] > 10 ** (ENDED_DB / 10) * expected:
+            bins = slice(floor.edges[band], floor.edges[band + 1])
+            power[bins] = np.minimum(floor.power[bins], expected)
+    return power
 
 
 def _bins(floor: Floor, noisy: Bands) -> NDArray[np.bool_]:
