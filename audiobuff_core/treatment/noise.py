@@ -24,7 +24,7 @@ FAINT_DB = -22.0
 # much a bin is turned down at most.
 FLOOR_SHARE, AROUND, ROUNDS, LEAST_GAIN = 1.2, (3, 9), 3, 0.01
 MOST_RATIO = 1e9
-# How many noisy bands tell of one between or beyond them, how many bands away at most (10 are an octave and a half), and
+# How many noisy bands tell of one between or beyond them, from how many bands away (ten are an octave and a half), and
 # how far below them it must lie to be free of noise.
 NEARBY, FARTHEST, ENDED_DB = 3, 10, -6.0
 BLOCK_FRAMES = 2048
