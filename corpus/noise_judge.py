@@ -53,12 +53,12 @@ class Example:
 class Judge(nn.Module):
     """As `noise_judge` counts it, for a batch; `inside` [batch, bands] is 1 for bands that are there."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = WIDTH) -> None:
         """Make the three layers."""
         super().__init__()
-        self.first = nn.Conv1d(len(EVIDENCE), WIDTH, TAPS, padding=TAPS // 2)
-        self.second = nn.Conv1d(2 * WIDTH, WIDTH, TAPS, padding=TAPS // 2)
-        self.last = nn.Conv1d(2 * WIDTH, 1, 1)
+        self.first = nn.Conv1d(len(EVIDENCE), width, TAPS, padding=TAPS // 2)
+        self.second = nn.Conv1d(2 * width, width, TAPS, padding=TAPS // 2)
+        self.last = nn.Conv1d(2 * width, 1, 1)
 
     def forward(self, evidence: Tensor, inside: Tensor) -> Tensor:
         """The logit of each band, [batch, bands]."""
@@ -164,6 +164,28 @@ def taught(examples: list[Example], epochs: int, seed: int) -> Judge:
 
 
 @torch.no_grad()
+def together(judges: list[Judge]) -> Judge:
+    """One judge, so much wider, whose logit is the mean of theirs: they err in different places."""
+    both = Judge(WIDTH * len(judges))
+    values = both.state_dict()
+    for name in ("second.weight", "last.weight"):
+        values[name].zero_()
+    for number, judge in enumerate(judges):
+        its = judge.state_dict()
+        own = slice(number * WIDTH, (number + 1) * WIDTH)
+        for name in ("first.weight", "first.bias", "second.bias"):
+            values[name][own] = its[name]
+        for half in range(2):  # what the layer before says in a band, and its mean over all
+            there = slice((half * len(judges) + number) * WIDTH, (half * len(judges) + number + 1) * WIDTH)
+            here = slice(half * WIDTH, (half + 1) * WIDTH)
+            values["second.weight"][own, there] = its["second.weight"][:, here]
+            values["last.weight"][:, there] = its["last.weight"][:, here] / len(judges)
+    values["last.bias"].copy_(torch.stack([judge.last.bias for judge in judges]).mean(dim=0))
+    both.load_state_dict(values)
+    return both
+
+
+@torch.no_grad()
 def told(judge: Judge, examples: list[Example]) -> str:
     """How much of what is to be had the judge gets, and what it does harm to."""
     evidence, gain_db, inside = batch_of(examples)
@@ -182,6 +204,9 @@ def main() -> int:
     parser.add_argument("--store", required=True, nargs="+", help="what `audiobuff prepare` wrote")
     parser.add_argument("--to", required=True, help="file of weights to write")
     parser.add_argument("--epochs", type=int, default=120)
+    parser.add_argument(
+        "--judges", type=int, default=2, help="how many to teach and put together (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     try:
@@ -190,7 +215,8 @@ def main() -> int:
         kept = set(recordings[::5])
         seen = [one for one in examples if one.recording not in kept]
         unseen = [one for one in examples if one.recording in kept]
-        judge = taught(seen, arguments.epochs, arguments.seed)
+        seeds = range(arguments.seed, arguments.seed + arguments.judges)
+        judge = together([taught(seen, arguments.epochs, seed) for seed in seeds])
         print("seen:", told(judge, seen))
         print("unseen:", told(judge, unseen))
         write_bytes(arguments.to, save({name: one.contiguous() for name, one in judge.state_dict().items()}))

@@ -6,7 +6,7 @@ and the network, which finds noise of every kind but smears what is short. Where
 places that the first one names, and there are many, they are clicks; then the first one's repair is the exact one.
 
 Steady noise is found by its statistics, which wind, rain and engines have too. The network has heard many of those, and
-what it would leave is left; where it would take away a good part of the noise, all of it goes.
+what it would leave is left; where it would take away half of the noise, all of it goes.
 """
 
 from collections.abc import Collection
@@ -33,7 +33,7 @@ LEAST_UNEVEN, MOST_UNEVEN = 0.6, 2.5
 LONG_SECONDS, LONG_MEDIAN_SECONDS, LONG_DROP_DB = 0.001, 0.0005, 20.0
 MARGIN_SECONDS = 0.0007
 # How sure the judge of noise must be where the network is asked too, and what share of it that one must take away.
-POSSIBLE_NOISE, LEAST_TAKEN = 0.3, 0.3
+POSSIBLE_NOISE, LEAST_TAKEN = 0.3, 0.5
 # Of a longer recording a fifth is searched first: most have nothing to search for.
 PROBED_SECONDS, PROBED_EVERY = 10.0, 5
 
@@ -87,7 +87,7 @@ def declick_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
 
 
 def denoise_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
-    """`waveform` without steady noise, in the bands in which `restorer` would take away a third of it or more."""
+    """`waveform` without steady noise, in the bands in which `restorer` would take away half of it or more."""
 
     def noisy(channel: Samples, floor: Floor, certainty: NDArray[np.float64]) -> NDArray[np.bool_]:
         possible = np.asarray(certainty > POSSIBLE_NOISE)

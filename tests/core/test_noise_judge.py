@@ -54,14 +54,24 @@ def test_silence_teaches_nothing(lessons):
 
 
 def test_the_package_counts_as_the_network_that_was_taught(lessons, hissing):
-    judge = lessons.Judge()
-    judge.load_state_dict(load_file(Path(noise_judge.__file__).with_name(noise_judge.WEIGHTS)))
+    weights = load_file(Path(noise_judge.__file__).with_name(noise_judge.WEIGHTS))
+    judge = lessons.Judge(len(weights["first.bias"]))
+    judge.load_state_dict(weights)
     floor = floor_of(hissing.astype(np.float32), RATE)
     evidence = torch.tensor(floor.evidence.T[None], dtype=torch.float32)
     with torch.no_grad():
         told = torch.sigmoid(judge(evidence, torch.ones(1, len(floor.evidence))))[0]
     assert noise_judge.certainty_of_noise(floor) == pytest.approx(told.numpy(), abs=1e-5)
     assert told[-10:].min() > 0.5
+
+
+def test_several_judges_become_one_that_says_their_mean(lessons):
+    torch.manual_seed(1)
+    judges = [lessons.Judge() for _ in range(3)]
+    evidence, inside = torch.randn(2, 14, 39), torch.ones(2, 39)
+    with torch.no_grad():
+        mean = torch.stack([one(evidence, inside) for one in judges]).mean(dim=0)
+        assert lessons.together(judges)(evidence, inside).numpy() == pytest.approx(mean.numpy(), abs=1e-5)
 
 
 def test_it_learns_from_what_was_prepared(lessons, plucks, tmp_path, monkeypatch, capsys):
@@ -80,6 +90,6 @@ def test_it_learns_from_what_was_prepared(lessons, plucks, tmp_path, monkeypatch
     monkeypatch.setattr(sys, "argv", ["noise_judge.py", "--store", store, "--to", str(weights), "--epochs", "3"])
     assert lessons.main() == 0
     assert "recordings:" in capsys.readouterr().out
-    lessons.Judge().load_state_dict(load_file(weights))
+    lessons.Judge(2 * lessons.WIDTH).load_state_dict(load_file(weights))
     monkeypatch.setattr(sys, "argv", ["noise_judge.py", "--store", str(tmp_path / "none"), "--to", str(weights)])
     assert lessons.main() == 1

