@@ -18,7 +18,7 @@ from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment.chain import treat
 from audiobuff_core.treatment.clicks import LOWEST_RATE, POSSIBLE, Click, Declick, find_clicks, replaced
-from audiobuff_core.treatment.noise import Denoise, gains, is_faint, without_noise
+from audiobuff_core.treatment.noise import Denoise, gains, is_worth_it, without_noise
 from audiobuff_core.treatment.noise_floor import Floor, excerpts_of, transform_of
 from audiobuff_core.treatment.protocols import Treated
 
@@ -91,7 +91,7 @@ def denoise_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
 
     def noisy(channel: Samples, floor: Floor, certainty: NDArray[np.float64]) -> NDArray[np.bool_]:
         possible = np.asarray(certainty > POSSIBLE_NOISE)
-        if is_faint(floor, possible):
+        if not is_worth_it(floor, possible):
             return possible
         return np.asarray(possible & (_taken_by(restorer, channel, waveform.sample_rate, floor) > LEAST_TAKEN))
 

@@ -8,7 +8,7 @@ from scipy.ndimage import uniform_filter
 from scipy.signal import ShortTimeFFT
 
 from audiobuff_core.audio.waveform import Samples, Waveform
-from audiobuff_core.treatment.noise_floor import Floor, Power, floor_of, transform_of
+from audiobuff_core.treatment.noise_floor import EVIDENCE, Floor, Power, floor_of, transform_of
 from audiobuff_core.treatment.noise_judge import certainty_of_noise
 from audiobuff_core.treatment.protocols import Repair, Treated, change_db
 
@@ -20,6 +20,10 @@ LEAST_CERTAINTY = 0.5
 LOWEST_HZ = 300.0
 # Noise this far below the sound is a part of many good recordings.
 FAINT_DB = -22.0
+# Where next to all is floor, it is what was recorded.
+MOST_SHARE = 0.93
+# The levels of a bin of noise deviate by 5.57 dB; those of tones and of what a computer drew do not.
+LEAST_DEVIATION, MOST_DEVIATION = 0.7, 1.4
 # How much of the floor is taken for certain, over which frames and bins a sound is looked for, how often, and by how
 # much a bin is turned down at most.
 FLOOR_SHARE, AROUND, ROUNDS, LEAST_GAIN = 1.2, (3, 9), 3, 0.01
@@ -52,7 +56,9 @@ class Denoise:
 
 
 def without_noise(waveform: Waveform, noisy_bands: Callable[[Samples, Floor, NDArray[np.float64]], Bands]) -> Treated:
-    """`waveform` less the floor of each channel in some bands, unless all of it is faint.
+    """`waveform` less the floor of each channel in some bands, unless it is faint or all there is.
+
+    Whoever says so, a band is no noise whose bins do not vary as those of noise do.
 
     Args:
         waveform: any.
@@ -65,8 +71,10 @@ def without_noise(waveform: Waveform, noisy_bands: Callable[[Samples, Floor, NDA
         if floor is None:
             continue
         certainty = certainty_of_noise(floor)
-        noisy = noisy_bands(before, floor, certainty)
-        if is_faint(floor, noisy):
+        deviation = floor.evidence[:, EVIDENCE.index("deviation")]
+        varies = (deviation > LEAST_DEVIATION) & (deviation < MOST_DEVIATION)
+        noisy = varies & noisy_bands(before, floor, np.where(varies, certainty, 0.0))
+        if not is_worth_it(floor, noisy):
             continue
         samples = waveform.samples.copy() if samples is None else samples
         samples[channel] = _without_floor(before, waveform.sample_rate, floor, noisy)
@@ -75,9 +83,10 @@ def without_noise(waveform: Waveform, noisy_bands: Callable[[Samples, Floor, NDA
     return Treated(waveform) if samples is None else Treated(Waveform(samples, waveform.sample_rate), tuple(repairs))
 
 
-def is_faint(floor: Floor, noisy: Bands) -> bool:
-    """Whether what lies in the bands that are `noisy` is next to nothing beside all that sounds."""
-    return bool(floor.power[_bins(floor, noisy)].sum() <= 10 ** (FAINT_DB / 10) * floor.total)
+def is_worth_it(floor: Floor, noisy: Bands) -> bool:
+    """Whether what lies in the bands that are `noisy` is more than next to nothing, and anything rises above floors."""
+    power = float(floor.power[np.repeat(noisy, np.diff(floor.edges))].sum())
+    return power > 10 ** (FAINT_DB / 10) * floor.total and float(floor.power.sum()) < MOST_SHARE * floor.total
 
 
 def _without_floor(channel: Samples, sample_rate: int, floor: Floor, noisy: Bands) -> Samples:
@@ -113,10 +122,6 @@ def _continued(floor: Floor, noisy: Bands) -> NDArray[np.float64]:
             bins = slice(floor.edges[band], floor.edges[band + 1])
             power[bins] = np.minimum(floor.power[bins], expected)
     return power
-
-
-def _bins(floor: Floor, noisy: Bands) -> NDArray[np.bool_]:
-    return np.repeat(noisy, np.diff(floor.edges))
 
 
 def _block(

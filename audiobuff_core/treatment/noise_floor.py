@@ -22,8 +22,8 @@ OVERLAP = 4
 # Bands of an eighth of their frequency, at least four bins wide.
 BAND_SHARE, FEWEST_BINS = 0.12, 4
 FEWEST_FRAMES = 60
-# Ten pieces of six seconds are enough to know a floor by.
-EXCERPT_SECONDS, EXCERPTS = 6.0, 10
+# Four pieces of six seconds are enough to know a floor by.
+EXCERPT_SECONDS, EXCERPTS = 6.0, 4
 # Frames that are this much below the loudest are digital silence.
 SILENT_DB = -100.0
 # The level is where most frames lie within four deviations, with at most this share of all below.
@@ -80,7 +80,7 @@ def floor_of(channel: Samples, sample_rate: int) -> Floor | None:
 
 
 def excerpts_of(channel: Samples, sample_rate: int) -> list[Samples]:
-    """Ten excerpts of `channel` [samples], evenly spread; the whole of it where it is no longer than they are."""
+    """Four excerpts of `channel` [samples], evenly spread; the whole of it where it is no longer than they are."""
     length = round(EXCERPT_SECONDS * sample_rate)
     if len(channel) <= EXCERPTS * length:
         return [channel]

@@ -73,7 +73,7 @@ def music(seconds=2.0):
     time = np.arange(round(seconds * RATE)) / RATE
     tones = sum(np.sin(2 * np.pi * 220 * k * time) / k for k in range(1, 9)) * (1 + 0.5 * np.sin(2 * np.pi * 3 * time))
     noise = np.random.default_rng(1).standard_normal((2, len(time)))
-    return Waveform((0.06 * tones + 0.01 * noise).astype(np.float32), RATE)
+    return Waveform((0.06 * tones + 0.002 * noise).astype(np.float32), RATE)
 
 
 def round_trip(restorer, clean):

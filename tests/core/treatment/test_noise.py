@@ -41,6 +41,15 @@ def test_what_is_no_noise_comes_back_as_the_same_object(sound):
     assert Denoise().treat(given).waveform is given
 
 
+def test_tones_that_never_change_and_a_recording_of_nothing_but_noise_stay():
+    seconds = np.arange(3 * 44_100) / 44_100
+    chord = sum(np.sin(2 * np.pi * hertz * seconds) for hertz in (220.0, 277.2, 329.6, 523.3)) / 4
+    noise_alone = 0.1 * np.random.default_rng(1).standard_normal(len(seconds))
+    for sound in (chord, np.clip(chord, -0.6, 0.6), noise_alone):
+        given = waveform(sound, rate=44_100)
+        assert Denoise().treat(given).waveform is given
+
+
 def test_faint_noise_stays():
     given = waveform(hissing(plucked(), 35.0))
     assert Denoise().treat(given).waveform is given
@@ -102,7 +111,7 @@ def test_long_recordings_are_judged_by_excerpts(monkeypatch):
         type(transform_of(RATE)), "stft", lambda self, samples: asked.append(len(samples)) or real(self, samples)
     )
     floor = floor_of(0.1 * np.random.default_rng(0).standard_normal(90 * RATE).astype(np.float32), RATE)
-    assert asked == [6 * RATE] * 10
+    assert asked == [6 * RATE] * 4
     assert floor.power.std() < 0.1 * floor.power.mean()
     evidence = dict(zip(EVIDENCE, floor.evidence.T, strict=True))
     assert evidence["core"].min() > 0.8
@@ -122,7 +131,7 @@ def test_the_chain_takes_it_away_once_all_else_is_done():
 
 
 @pytest.mark.slow
-def test_of_the_bundled_recordings_one_is_taken_for_noise():
+def test_no_bundled_recording_is_touched():
     paths = sorted(Path(corpus_folder()).glob("*.flac"))
     touched = [path.name for path in paths if Denoise().treat(read_audio(path)).repairs]
-    assert touched == ["ambi_sauna.flac"]  # steam; the network, asked too, leaves it
+    assert touched == []
