@@ -6,9 +6,8 @@ It takes some minutes. Threads wait as those of `audiobuff` do: with the other p
 worse several times. What has a goal is told to reach or to miss it, and all goes to a JSON file.
 
 Files, by `restore_file` with all treatments, reading and writing: music with noise from the bundled corpus, mono, by
-each preset; stereo against mono; memory beyond the model for an hour of 24-bit stereo, from what two files of more than
-five minutes need, and left out where they would be shorter. Peers get the same music in memory, so they neither read
-nor write.
+each preset; stereo against mono. Peers get the same music in memory, so they neither read nor write. What memory an
+hour takes, `tests/core/inference/test_memory_of_files.py` measures in processes of their own.
 
 Loops: the original's solves chunks of 256 latent frames every 128 by themselves, in single precision, with and without
 conditions in two passes; ours solves the whole track in windows that share a quarter, both branches in one pass. Both
@@ -21,8 +20,11 @@ depend on weights. Goals are those of the model in the box on two cores.
 """
 
 import argparse
+import ctypes
 import itertools
+import os
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -50,7 +52,6 @@ from audiobuff_core.files import write_json
 from audiobuff_core.flow.guidance import Guidance
 from audiobuff_core.inference.opened import OpenedModel
 from audiobuff_core.inference.restore_file import restore_file
-from audiobuff_core.inference.restored_recording import TREATED_SECONDS
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.settings import Preset, RestoreSettings
 from audiobuff_core.inference.trajectory import flow_to_data
@@ -89,7 +90,10 @@ def recording(seconds: float) -> Waveform:
 
 
 def peak_mib_of(work: Callable[[], Any]) -> float:
-    """Resident memory at its highest while `work` runs, in MiB."""
+    """Resident memory at its highest while `work` runs, in MiB beyond what is held before."""
+    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if give_back is not None:  # what was freed and not given back would count as held, and then as needed by nobody
+        give_back(0)
     process, over = psutil.Process(), threading.Event()
     highest = [process.memory_info().rss]
 
@@ -104,7 +108,7 @@ def peak_mib_of(work: Callable[[], Any]) -> float:
     finally:
         over.set()
         watcher.join()
-    return max(highest) / 2**20
+    return (max(highest) - highest[0]) / 2**20
 
 
 def seconds_of(work: Callable[[], Any]) -> float:
@@ -169,24 +173,16 @@ def loop_rows(restorer: Restorer, seconds: float, repeats: int) -> list[Row]:
     return [Row(f"the original's loop, {LOOP_STEPS} steps, of our cost", ratio, 1.5)]
 
 
-def file_rows(restorer: Restorer, seconds: float, repeats: int, base_mib: float) -> list[Row]:
-    """Presets, stereo and memory, by whole files."""
+def file_rows(restorer: Restorer, seconds: float, repeats: int) -> list[Row]:
+    """Presets and stereo, by whole files."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
 
         def restored(name: str, preset: Preset = "fast") -> None:
             restore_file(place / name, place / "out.wav", restorer, RestoreSettings(preset=preset))
 
-        rows = []
         for name, channels in (("mono.wav", 1), ("stereo.wav", 2)):
             write_audio(place / name, music(seconds, channels), subtype="PCM_16")
-        if 6 * seconds > TREATED_SECONDS:
-            peaks = []
-            for length in (6 * seconds, 12 * seconds):
-                write_audio(place / "long.wav", music(length, 2), subtype="PCM_24")
-                peaks.append(peak_mib_of(lambda: restored("long.wav")) - base_mib)
-            hour = peaks[1] + (peaks[1] - peaks[0]) * (3600 - 12 * seconds) / (6 * seconds)
-            rows.append(Row("memory beyond the model, an hour of 24-bit stereo, MiB", hour, 3072, at_most=True))
         costs: dict[tuple[str, Preset], list[float]] = {}
         for _ in range(repeats):
             for name, preset in itertools.product(("mono.wav", "stereo.wav"), PRESET_GOALS):
@@ -194,8 +190,10 @@ def file_rows(restorer: Restorer, seconds: float, repeats: int, base_mib: float)
                     cost = seconds_of(lambda name=name, preset=preset: restored(name, preset))
                     costs.setdefault((name, preset), []).append(cost)
     medians = {key: statistics.median(each) for key, each in costs.items()}
-    for preset, goal in PRESET_GOALS.items():
-        rows.append(Row(f"--preset {preset}, mono, x real time", seconds / medians["mono.wav", preset], goal))
+    rows = [
+        Row(f"--preset {preset}, mono, x real time", seconds / medians["mono.wav", preset], goal)
+        for preset, goal in PRESET_GOALS.items()
+    ]
     ratio = medians["stereo.wav", "fast"] / medians["mono.wav", "fast"]
     return [*rows, Row("stereo, of the cost of mono", ratio, 2.0, at_most=True)]
 
@@ -226,8 +224,7 @@ def step_rows(restorer: Restorer, seconds: float, repeats: int) -> list[Row]:
             seconds_of(lambda steps=steps: restorer.restore(clip, steps=steps, tau=0.5)) for _ in range(repeats)
         )
         rows.append(Row(f"{steps} steps, mono, x real time", seconds / cost, STEP_GOALS.get(steps)))
-        before = psutil.Process().memory_info().rss / 2**20
-        peak = peak_mib_of(lambda steps=steps: restorer.restore(clip, steps=steps, tau=0.5)) - before
+        peak = peak_mib_of(lambda steps=steps: restorer.restore(clip, steps=steps, tau=0.5))
         rows.append(Row(f"{steps} steps, memory on top of what was held, MiB", peak))
     clips = {length: recording(length * seconds) for length in LENGTHS}
     costs: dict[int, list[float]] = {length: [] for length in LENGTHS}
@@ -260,11 +257,10 @@ def main() -> None:
     restorer.precision = told.precision
     precision = resolve_precision(restorer.precision, restorer.device)
     print(f"{restorer.identity['parameters']:,} parameters, {precision}, {torch.get_num_threads()} threads", flush=True)
-    base_mib = psutil.Process().memory_info().rss / 2**20
     restorer.restore(recording(told.seconds), steps=1)  # warm
     rows: list[Row] = []
     for measured in (
-        lambda: file_rows(restorer, told.file_seconds, told.repeats, base_mib),
+        lambda: file_rows(restorer, told.file_seconds, told.repeats),
         lambda: peer_rows(told.file_seconds, told.repeats),
         lambda: loop_rows(restorer, told.seconds, told.repeats),
         lambda: step_rows(restorer, told.seconds, told.repeats),
@@ -272,7 +268,12 @@ def main() -> None:
         for row in measured():
             rows.append(row)
             print(row, flush=True)
-    facts = {"precision": precision, "threads": torch.get_num_threads(), "model": restorer.identity}
+    facts = {
+        "precision": precision,
+        "threads": torch.get_num_threads(),
+        "wait_policy": os.environ.get("OMP_WAIT_POLICY"),
+        "model": restorer.identity,
+    }
     write_json(told.out, facts | {"rows": [asdict(row) | {"verdict": row.verdict} for row in rows]})
 
 
