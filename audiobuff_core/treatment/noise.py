@@ -96,6 +96,7 @@ def _without_floor(channel: Samples, sample_rate: int, floor: Floor, noisy: Band
     bins = power > 0
     power[~bins] = floor.power[~bins]
     quiet = np.empty_like(channel)
+    # Whole hops: a block has its frames where its neighbours have theirs.
     step = BLOCK_FRAMES * transform.hop
     margin = REACH_FRAMES * transform.hop + transform.m_num
     for first in range(0, len(channel), step):
@@ -127,7 +128,6 @@ def _continued(floor: Floor, noisy: Bands) -> NDArray[np.float64]:
 def _block(
     samples: Samples, transform: ShortTimeFFT, power: NDArray[np.float64], bins: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    # A margin of whole hops: a block has its frames where its neighbours have theirs.
     missing = max(0, transform.m_num - len(samples))
     spectrum = transform.stft(np.pad(samples.astype(np.float64), (0, missing)))
     heard = np.square(np.abs(spectrum)).astype(np.float32)
