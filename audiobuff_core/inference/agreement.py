@@ -41,6 +41,9 @@ PROBED_SECONDS, PROBED_EVERY = 10.0, 5
 def treat_with(restorer: Restorer | None, waveform: Waveform, *, without: Collection[str] = ()) -> Treated:
     """`waveform` after the treatments but those named in `without`; clicks and noise by agreement with `restorer`.
 
+    Noise is left to a network that learned to take it away itself, and would miss it: only those that say that they
+    are `denoised_first`, as the one in the box does, have it treated.
+
     Raises:
         InvalidConfig: `without` names no treatment.
     """
@@ -49,7 +52,7 @@ def treat_with(restorer: Restorer | None, waveform: Waveform, *, without: Collec
     treated = treat(waveform, without={*without, Denoise.name})
     repairs = list(treated.repairs)
     for name, by_agreement in ((Declick.name, declick_by_agreement), (Denoise.name, denoise_by_agreement)):
-        if name not in without:
+        if name not in without and (name != Denoise.name or restorer.meta["inference"].get("denoised_first")):
             treated = by_agreement(restorer, treated.waveform)
             repairs += treated.repairs
     return Treated(treated.waveform, tuple(sorted(repairs, key=lambda repair: (repair.start_seconds, repair.kind))))
