@@ -10,7 +10,7 @@ each preset; stereo against mono. Peers get the same music in memory, so they ne
 hour takes, `tests/core/inference/test_memory_of_files.py` measures in processes of their own.
 
 Loops: the original's solves chunks of 256 latent frames every 128 by themselves, in single precision, with and without
-conditions in two passes; ours solves the whole track in windows that share a quarter, both branches in one pass. Both
+conditions in two passes; ours solves the whole track in windows that share an eighth, both branches in one pass. Both
 see the same network, latents and number of steps, one after the other in one process; the ratio is of their medians.
 
 Steps: mono, guidance 1, bf16 where the machine has it, with tau 0.5: the model in the box takes none at its own tau, 0.
@@ -160,7 +160,7 @@ def loop_rows(restorer: Restorer, seconds: float, repeats: int) -> list[Row]:
     noise = torch.randn(conditions.damaged.shape)
 
     def ours() -> None:
-        field = field_of(restorer, conditions, CHUNK_TOKENS // 4, restorer.precision)
+        field = field_of(restorer, conditions, CHUNK_TOKENS // 8, restorer.precision)
         flow_to_data(field, "damaged", noise, steps=LOOP_STEPS, guidance=Guidance(scale=CFG))
 
     loops = {"original": lambda: originals_loop(restorer, conditions, LOOP_STEPS), "ours": ours}

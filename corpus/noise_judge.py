@@ -28,7 +28,7 @@ from audiobuff_core.files import write_bytes
 from audiobuff_core.progress import show_progress, track
 from audiobuff_core.treatment.chain import treat
 from audiobuff_core.treatment.noise import Denoise, gains
-from audiobuff_core.treatment.noise_floor import EVIDENCE, floor_of, transform_of
+from audiobuff_core.treatment.noise_floor import EVIDENCE, floor_of, power_of, transform_of
 
 SECONDS = 6
 HARMLESS = 10**-4.5
@@ -77,21 +77,21 @@ def example_of(recording: str, damaged: Samples, clean: Samples, sample_rate: in
     if floor is None:
         return None
     transform = transform_of(sample_rate)
-    heard, truth = (transform.stft(one.astype(np.float64)) for one in (damaged, clean))
-    quiet = heard * gains(np.square(np.abs(heard)).astype(np.float32), floor.power)
-    full_scale = (transform.win.sum() / 2) ** 2
+    heard, truth = (transform.spectrum(one) for one in (damaged, clean))
+    quiet = heard * gains(power_of(heard), floor.power)
+    full_scale = (transform.window.sum() / 2) ** 2
 
     def by_band(spectrum: NDArray[np.floating]) -> NDArray[np.floating]:
-        return np.add.reduceat(spectrum, floor.edges[:-1], axis=0)
+        return np.add.reduceat(spectrum, floor.edges[:-1])
 
     def level_db(spectrum: NDArray[np.complexfloating]) -> NDArray[np.floating]:
-        return np.asarray(10 * np.log10(np.square(np.abs(spectrum)) / full_scale + 10 ** (FLOOR_DB / 10)))
+        return np.asarray(10 * np.log10(power_of(spectrum) / full_scale + 10 ** (FLOOR_DB / 10)))
 
-    errors = [by_band(np.square(np.abs(one - truth)).sum(axis=1)) for one in (heard, quiet)]
+    errors = [by_band(power_of(one - truth).sum(axis=0)) for one in (heard, quiet)]
     distances = [
-        by_band(np.square(level_db(one) - level_db(truth)).mean(axis=1)) / len(truth) for one in (heard, quiet)
+        by_band(np.square(level_db(one) - level_db(truth)).mean(axis=0)) / truth.shape[1] for one in (heard, quiet)
     ]
-    energy = float(np.square(np.abs(truth)).sum()) + 1e-12
+    energy = float(power_of(truth).sum()) + 1e-12
     return Example(recording, floor.evidence, _gain_db(*(error / energy for error in errors), *distances))
 
 

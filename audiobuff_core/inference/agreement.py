@@ -19,7 +19,7 @@ from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment.chain import treat
 from audiobuff_core.treatment.clicks import LOWEST_RATE, POSSIBLE, Click, Declick, find_clicks, replaced
 from audiobuff_core.treatment.noise import Denoise, gains, is_worth_it, without_noise
-from audiobuff_core.treatment.noise_floor import Floor, excerpts_of, transform_of
+from audiobuff_core.treatment.noise_floor import Floor, excerpts_of, power_of, transform_of
 from audiobuff_core.treatment.protocols import Treated
 
 FEWEST = 16
@@ -34,6 +34,8 @@ LONG_SECONDS, LONG_MEDIAN_SECONDS, LONG_DROP_DB = 0.001, 0.0005, 20.0
 MARGIN_SECONDS = 0.0007
 # How sure the judge of noise must be where the network is asked too, and what share of it that one must take away.
 POSSIBLE_NOISE, LEAST_TAKEN = 0.3, 0.5
+# What it hears of a longer recording: it costs more than all else.
+HEARD_SECONDS, HEARD_EXCERPTS = 5.0, 2
 # Of a longer recording a fifth is searched first: most have nothing to search for.
 PROBED_SECONDS, PROBED_EVERY = 10.0, 5
 
@@ -104,15 +106,13 @@ def denoise_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
 def _taken_by(restorer: Restorer, channel: Samples, sample_rate: int, floor: Floor) -> NDArray[np.float64]:
     """What share of the change that takes `floor` away `restorer` would make too, [bands]; judged by excerpts."""
     transform = transform_of(sample_rate)
-    common, whole = np.zeros(transform.f_pts), np.zeros(transform.f_pts)
-    for excerpt in excerpts_of(channel, sample_rate):
-        heard = transform.stft(excerpt.astype(np.float64))
-        change = heard * (gains(np.square(np.abs(heard)).astype(np.float32), floor.power) - 1)
-        wanted = (
-            transform.stft(restorer.restore(excerpt, sample_rate, steps=1, guarded=False).astype(np.float64)) - heard
-        )
-        common += (wanted * change.conj()).real.sum(axis=1)
-        whole += np.square(np.abs(change)).sum(axis=1)
+    common, whole = np.zeros(transform.num_bins), np.zeros(transform.num_bins)
+    for excerpt in excerpts_of(channel, sample_rate, seconds=HEARD_SECONDS, count=HEARD_EXCERPTS):
+        heard = transform.spectrum(excerpt)
+        change = heard * (gains(power_of(heard), floor.power) - 1)
+        wanted = transform.spectrum(restorer.restore(excerpt, sample_rate, steps=1, guarded=False) - excerpt)
+        common += (wanted * change.conj()).real.sum(axis=0)
+        whole += power_of(change).sum(axis=0)
     taken, there = (np.add.reduceat(one, floor.edges[:-1]) for one in (common, whole))
     return np.asarray(taken / np.maximum(there, 1e-30))
 

@@ -27,7 +27,7 @@ class Options(TypedDict, total=False):
         seed: of the noise, drawn once for the whole track and shared by its channels.
         strength: 0 to 1: how far to go from the damaged latents to the restored ones.
         window_frames: latent frames that the network sees at once; None takes those of its training.
-        overlap_frames: that neighbouring windows share, less than `window_frames`; None takes a quarter.
+        overlap_frames: that neighbouring windows share, less than `window_frames`; None takes an eighth.
         guarded: whether what the network doubts, or hardly changes, is left as it was.
         on_progress: called now and then with the share that is done, 0 to 1.
         confidence: is filled with how sure the network is, by region and band; without the source `uncertainty` that
@@ -94,7 +94,7 @@ def settled(options: Options, recommended: Mapping[str, Any]) -> Chosen:
         seed=options.get("seed", 1337),
         strength=options.get("strength", 1.0),
         window_frames=window,
-        overlap_frames=window // 4 if overlap is None else overlap,
+        overlap_frames=window // 8 if overlap is None else overlap,
         guarded=options.get("guarded", True),
         on_progress=options.get("on_progress", lambda share: None),
         confidence=options.get("confidence"),

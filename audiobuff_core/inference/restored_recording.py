@@ -164,6 +164,7 @@ def _restore(
     """Restore `wet` in place: the stream reads ahead of what it yields; how much the network changed."""
     done = 0
     meter = ChangeMeter(len(wet), rate)
+    window_frames = windows.get("window_frames") or restorer.meta["inference"]["window_frames"]
     for piece in restorer.stream(
         lambda first, last: wet[:, first:last],
         wet.shape[1],
@@ -180,7 +181,7 @@ def _restore(
         strength=settings.strength,
         on_progress=on_progress,
         confidence=confidence,
-        **windows,
+        **{"overlap_frames": settings.overlap_of(window_frames), **windows},
     ):
         meter.add(wet[:, done : done + piece.shape[1]], piece)
         wet[:, done : done + piece.shape[1]] = piece

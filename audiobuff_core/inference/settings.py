@@ -24,7 +24,8 @@ class RestoreSettings:
     """How to restore.
 
     Attributes:
-        preset: `fast` takes half of the steps that the model recommends, `best` twice as many by midpoint.
+        preset: `fast` takes half of the steps that the model recommends, `best` twice as many by midpoint; of a
+            longer recording the network hears an eighth, a quarter or half twice, and what it says is averaged.
         steps: solver steps instead of the preset's.
         solver: euler, midpoint or heun instead of the preset's.
         tau: share of noise in the source, 0 to 1; None takes the model's own.
@@ -104,6 +105,10 @@ class RestoreSettings:
         if self.steps is not None:
             return self.steps
         return {"fast": max(1, recommended // 2), "balanced": recommended, "best": 2 * recommended}[self.preset]
+
+    def overlap_of(self, window_frames: int) -> int:
+        """Frames that neighbouring windows of so many share."""
+        return window_frames // {"fast": 8, "balanced": 4, "best": 2}[self.preset]
 
     @property
     def method(self) -> Solver:

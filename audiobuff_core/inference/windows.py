@@ -30,15 +30,17 @@ class Window:
 
 
 def plan_windows(num_frames: int, window_frames: int, overlap_frames: int) -> list[Window]:
-    """Windows of `window_frames` that cover all frames, neighbours sharing at least `overlap_frames`.
+    """The fewest windows of at most `window_frames` that cover all frames, neighbours sharing `overlap_frames` or more.
 
-    The last one ends with the track; a track shorter than a window has one window of its own length.
+    They are equally long, and no longer than it takes: whatever neighbours share is computed twice.
     """
     if num_frames <= window_frames:
         return [Window(0, num_frames)]
-    hop = window_frames - overlap_frames
-    firsts = [*range(0, num_frames - window_frames, hop), num_frames - window_frames]
-    return [Window(first, first + window_frames) for first in firsts]
+    count = -(-(num_frames - overlap_frames) // (window_frames - overlap_frames))
+    length = -(-(num_frames + (count - 1) * overlap_frames) // count)
+    # Rounding down never parts neighbours by more than this on average, rounded up.
+    firsts = [index * (num_frames - length) // (count - 1) for index in range(count)]
+    return [Window(first, first + length) for first in firsts]
 
 
 def window_weights(window: Window, num_frames: int, overlap_frames: int) -> Float[Tensor, "frames"]:

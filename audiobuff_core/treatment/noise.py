@@ -4,13 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
-from scipy.signal import ShortTimeFFT
 
 from audiobuff_core.audio.waveform import Samples, Waveform
-from audiobuff_core.treatment.noise_floor import EVIDENCE, Floor, Power, floor_of, transform_of
+from audiobuff_core.treatment.noise_floor import EVIDENCE, Floor, Power, floor_of, power_of, transform_of
 from audiobuff_core.treatment.noise_judge import certainty_of_noise
 from audiobuff_core.treatment.protocols import Repair, Treated, change_db
+from audiobuff_core.treatment.short_time import ShortTime
 
 Bands = NDArray[np.bool_]
 
@@ -24,16 +23,16 @@ FAINT_DB = -22.0
 MOST_SHARE = 0.93
 # The levels of a bin of noise deviate by 5.57 dB; those of tones and of what a computer drew do not.
 LEAST_DEVIATION, MOST_DEVIATION = 0.7, 1.4
-# How much of the floor is taken for certain, over which frames and bins a sound is looked for, how often, and by how
-# much a bin is turned down at most.
-FLOOR_SHARE, AROUND, ROUNDS, LEAST_GAIN = 1.2, (3, 9), 3, 0.01
-MOST_RATIO = 1e9
+# How much of the floor is taken for certain, how often a sound is looked for, and by how much a bin is turned down at
+# most.
+FLOOR_SHARE, ROUNDS, LEAST_GAIN = 1.2, 3, 0.01
+MOST_RATIO = np.float32(1e9)
 # How many noisy bands tell of one between or beyond them, from how many bands away (ten are an octave and a half), and
 # how far below them it must lie to be free of noise.
 NEARBY, FARTHEST, ENDED_DB = 3, 10, -6.0
-BLOCK_FRAMES = 2048
-# The gain of a frame depends on those so far around it.
-REACH_FRAMES = AROUND[1] // 2 * (ROUNDS + 1)
+BLOCK_FRAMES = 512
+# The gain of a frame depends on those so far around it: four more in each round.
+REACH_FRAMES = 4 * (ROUNDS + 1)
 
 
 class Denoise:
@@ -49,7 +48,7 @@ class Denoise:
         """`waveform` without steady noise; the very `waveform` where none is certain."""
 
         def noisy(channel: Samples, floor: Floor, certainty: NDArray[np.float64]) -> Bands:
-            high = floor.edges[1:] >= LOWEST_HZ / transform_of(waveform.sample_rate).delta_f
+            high = floor.edges[1:] >= LOWEST_HZ * transform_of(waveform.sample_rate).length / waveform.sample_rate
             return np.asarray(high & (certainty > LEAST_CERTAINTY))
 
         return without_noise(waveform, noisy)
@@ -98,7 +97,7 @@ def _without_floor(channel: Samples, sample_rate: int, floor: Floor, noisy: Band
     quiet = np.empty_like(channel)
     # Whole hops: a block has its frames where its neighbours have theirs.
     step = BLOCK_FRAMES * transform.hop
-    margin = REACH_FRAMES * transform.hop + transform.m_num
+    margin = REACH_FRAMES * transform.hop + transform.length
     for first in range(0, len(channel), step):
         begin, end = max(0, first - margin), min(len(channel), first + step + margin)
         block = _block(channel[begin:end], transform, power, bins)
@@ -125,22 +124,27 @@ def _continued(floor: Floor, noisy: Bands) -> NDArray[np.float64]:
     return power
 
 
-def _block(
-    samples: Samples, transform: ShortTimeFFT, power: NDArray[np.float64], bins: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    missing = max(0, transform.m_num - len(samples))
-    spectrum = transform.stft(np.pad(samples.astype(np.float64), (0, missing)))
-    heard = np.square(np.abs(spectrum)).astype(np.float32)
-    spectrum[bins] *= gains(heard, power)[bins]
-    return np.asarray(transform.istft(spectrum, k1=len(samples) + missing)[: len(samples)])
+def _block(samples: Samples, transform: ShortTime, power: NDArray[np.float64], bins: NDArray[np.bool_]) -> Samples:
+    spectrum = transform.spectrum(samples)
+    taken = 1 - gains(power_of(spectrum), power)
+    taken[:, ~bins] = 0
+    # What is taken away is made, and not what is left: where that is nothing, samples stay as they are.
+    return samples - transform.samples(spectrum * taken, len(samples))
 
 
 def gains(power: Power, floor: NDArray[np.float64]) -> Power:
-    """What to multiply each bin of `power` [bins, frames] by to take `floor` [bins] away."""
-    ratio = np.minimum(power / (FLOOR_SHARE * np.maximum(floor, 1e-30))[:, None], MOST_RATIO).astype(np.float32)
-    around = np.maximum(uniform_filter(ratio, AROUND, mode="nearest"), 1e-9)
-    gain = np.clip(1 - 1 / around, 0, 1)
+    """What to multiply each bin of `power` [frames, bins] by to take `floor` [bins] away."""
+    ratio = np.minimum(power * (1 / (FLOOR_SHARE * np.maximum(floor, 1e-30))).astype(np.float32), MOST_RATIO)
+    gain: Power = np.clip(1 - 1 / np.maximum(_mean_around(ratio), 1e-9), 0, 1)
     for _ in range(ROUNDS):
-        let_through = uniform_filter(np.square(gain) * ratio, AROUND, mode="nearest")
+        let_through = _mean_around(np.square(gain) * ratio)
         gain = let_through / (1 + let_through)
-    return np.asarray(np.maximum(gain, LEAST_GAIN), dtype=np.float32)
+    return np.maximum(gain, LEAST_GAIN)
+
+
+def _mean_around(values: Power) -> Power:
+    """The mean of the nine frames by three bins around each of `values` [frames, bins]; at the ends they go on."""
+    padded = np.pad(values, ((4, 4), (1, 1)), mode="edge")
+    three = padded[:-2] + padded[1:-1] + padded[2:]
+    nine = three[:-6] + three[3:-3] + three[6:]
+    return np.asarray((nine[:, :-2] + nine[:, 1:-1] + nine[:, 2:]) * np.float32(1 / 27))

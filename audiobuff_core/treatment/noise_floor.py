@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import ShortTimeFFT
 
 from audiobuff_core.audio.waveform import Samples
+from audiobuff_core.treatment.short_time import ShortTime, Spectrum
 
 Power = NDArray[np.float32]
 Decibels = NDArray[np.float64]
@@ -42,7 +42,7 @@ class Floor:
 
     Attributes:
         edges: first bin of each band, and the end of the last one, [bands + 1].
-        power: mean power of the floor in each bin, on the scale of `transform_of(...).stft`, [bins].
+        power: mean power of the floor in each bin, on the scale of `transform_of(...).spectrum`, [bins].
         total: mean power of all that sounds, summed over bins.
         evidence: what speaks for and against noise, standardised by hand to about -5 to 5, [bands, EVIDENCE].
     """
@@ -53,21 +53,20 @@ class Floor:
     evidence: NDArray[np.float64]
 
 
-def transform_of(sample_rate: int) -> ShortTimeFFT:
-    """Frames of about 46 ms, a quarter of it apart; the same window, a root of Hann's, there and back."""
+def transform_of(sample_rate: int) -> ShortTime:
+    """Frames of about 46 ms, a quarter of it apart."""
     length = 1 << round(float(np.log2(FRAME_SECONDS * sample_rate)))
-    window = np.sqrt(np.hanning(length + 1)[:-1])
-    return ShortTimeFFT(window, length // OVERLAP, sample_rate)
+    return ShortTime(length, length // OVERLAP)
 
 
 def floor_of(channel: Samples, sample_rate: int) -> Floor | None:
     """The floor of `channel` [samples]; None if it is too short or silent to have one."""
     power = _power_of_excerpts(channel, sample_rate)
-    energy = power.sum(axis=0)
+    energy = power.sum(axis=1)
     live = energy > 10 ** (SILENT_DB / 10) * energy.max(initial=1e-30)
     if live.sum() < FEWEST_FRAMES:
         return None
-    power = power[:, live]
+    power = np.ascontiguousarray(power[live].T)
     edges = _edges(len(power))
     total = float(power.mean(axis=1).sum())
     floor = np.empty(len(power))
@@ -79,22 +78,28 @@ def floor_of(channel: Samples, sample_rate: int) -> Floor | None:
     return Floor(edges, _smoothed(floor), total, np.clip(evidence, -5, 5))
 
 
-def excerpts_of(channel: Samples, sample_rate: int) -> list[Samples]:
-    """Four excerpts of `channel` [samples], evenly spread; the whole of it where it is no longer than they are."""
-    length = round(EXCERPT_SECONDS * sample_rate)
-    if len(channel) <= EXCERPTS * length:
+def excerpts_of(
+    channel: Samples, sample_rate: int, *, seconds: float = EXCERPT_SECONDS, count: int = EXCERPTS
+) -> list[Samples]:
+    """Excerpts of `channel` [samples], evenly spread; the whole of it where it is no longer than they are."""
+    length = round(seconds * sample_rate)
+    if len(channel) <= count * length:
         return [channel]
-    begins = np.linspace(0, len(channel) - length, EXCERPTS).astype(int)
+    begins = np.linspace(0, len(channel) - length, count).astype(int)
     return [channel[begin : begin + length] for begin in begins]
 
 
 def _power_of_excerpts(channel: Samples, sample_rate: int) -> Power:
-    """The power of frames [bins, frames], those of all excerpts one after the other."""
+    """The power of frames [frames, bins], those of all excerpts one after the other."""
     transform = transform_of(sample_rate)
-    if len(channel) < transform.m_num:
-        return np.zeros((transform.f_pts, 0), np.float32)
-    spectra = (transform.stft(one.astype(np.float64)) for one in excerpts_of(channel, sample_rate))
-    return np.concatenate([np.square(np.abs(one)).astype(np.float32) for one in spectra], axis=1)
+    if len(channel) < transform.length:
+        return np.zeros((0, transform.num_bins), np.float32)
+    return np.concatenate([power_of(transform.spectrum(one)) for one in excerpts_of(channel, sample_rate)])
+
+
+def power_of(spectrum: Spectrum) -> Power:
+    """The squares of its sizes, of the same shape."""
+    return np.asarray(np.square(spectrum.real) + np.square(spectrum.imag))
 
 
 def _edges(num_bins: int) -> NDArray[np.int64]:
@@ -135,7 +140,7 @@ def _band(power: Power, total: float, octave: float) -> tuple[NDArray[np.float64
         octave / 5 - 1.8,
         frames_db[core].std() / deviation,
         max(-40.0, float(level + _db(num_bins) - _db(power.mean(axis=1, dtype=np.float64).sum()))) / 10,
-        np.mean((rest_db / max(spread, 1e-6)) ** 3),
+        np.mean(np.square(rest_db) * rest_db) / max(spread, 1e-6) ** 3,
         changes.mean() / deviation / 2 if len(changes) else 0.0,
         np.mean([piece.any() for piece in pieces]),
         _db(power[:, core].mean(dtype=np.float64) / total) / 20,

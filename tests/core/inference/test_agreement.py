@@ -17,7 +17,6 @@ from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment.chain import treat
 from audiobuff_core.treatment.clicks import POSSIBLE, find_clicks
 from audiobuff_core.treatment.noise import Denoise
-from audiobuff_core.treatment.noise_floor import excerpts_of
 
 RATE = 22_050
 FAULT = {"snr_db": 15.0, "rate_hz": 100.0, "hiss_share": 0.2}
@@ -108,7 +107,7 @@ def test_the_network_is_not_asked_about_faint_noise_and_hears_excerpts_of_the_re
     long = np.tile(chord, 17)
     hissing = (long + 0.05 * np.random.default_rng(1).standard_normal(len(long))).astype(np.float32)
     assert denoise_by_agreement(restorer, Waveform(hissing[None], RATE)).repairs == ()
-    assert asked == [6.0] * 4 == [len(one) / RATE for one in excerpts_of(hissing, RATE)]
+    assert asked == [agreement.HEARD_SECONDS] * agreement.HEARD_EXCERPTS
 
 
 @pytest.mark.slow

@@ -73,7 +73,7 @@ def test_windows_of_one_length_and_of_twice_that_agree(windowed):
     restorer, window = windowed
     samples = tone_in_noise(window / 20)
     short, long = (
-        restorer.restore(samples, RATE, window_frames=one, overlap_frames=one // 4) for one in (window, 2 * window)
+        restorer.restore(samples, RATE, window_frames=one, overlap_frames=one // 8) for one in (window, 2 * window)
     )
     correction = short - samples
     assert decibels(correction, samples) > -35  # else there is nothing to compare
@@ -83,7 +83,7 @@ def test_windows_of_one_length_and_of_twice_that_agree(windowed):
 
 def test_energy_and_flux_at_the_borders_of_windows_are_those_of_elsewhere(windowed):
     restorer, window = windowed[0], windowed[1] // 2
-    overlap, samples = window // 4, tone_in_noise(20.0)
+    overlap, samples = window // 8, tone_in_noise(20.0)
     restored = restorer.restore(samples, RATE, window_frames=window, overlap_frames=overlap)
     change = (restored - samples)[0]
     frames = change[: len(change) // FRAME * FRAME].reshape(-1, FRAME)

@@ -35,6 +35,9 @@ def test_windows_cover_every_frame_and_overlap(num_frames: int, window_frames: i
     assert windows[-1].last == num_frames
     for before, after in itertools.pairwise(windows):
         assert before.first < after.first <= before.last - overlap
+        assert after.last - after.first == before.last - before.first <= window_frames
+    if len(windows) > 1:  # one fewer would not do
+        assert (len(windows) - 1) * (window_frames - overlap) + overlap < num_frames
     assert all(float(window_weights(window, num_frames, overlap).min()) > 0 for window in windows)
 
 
