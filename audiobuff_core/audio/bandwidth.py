@@ -1,11 +1,14 @@
 """How far up the spectrum of a recording reaches, and whether something cut it off there."""
 
 import numpy as np
+import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from audiobuff_core.audio.waveform import Waveform
 
 WINDOW_SAMPLES = 4096
+BATCHED_FRAMES = 64
 FLOOR_DB = 60.0
 # Blackman-Harris, four terms: side lobes 92 dB down, so that leakage hides no band edge (a Hann window's would).
 WINDOW_TERMS = (0.35875, 0.48829, 0.14128, 0.01168)
@@ -79,9 +82,11 @@ def _mean_power(waveform: Waveform) -> NDArray[np.float64]:
     angles = 2.0 * np.pi * np.arange(WINDOW_SAMPLES) / WINDOW_SAMPLES
     window = sum((-1.0) ** k * term * np.cos(k * angles) for k, term in enumerate(WINDOW_TERMS))
     power = np.zeros(WINDOW_SAMPLES // 2 + 1)
-    starts = range(0, padded.shape[1] - WINDOW_SAMPLES + 1, WINDOW_SAMPLES // 2)
-    for start in starts:
-        spectrum = np.fft.rfft(padded[:, start : start + WINDOW_SAMPLES] * window)
-        power += np.square(np.abs(spectrum)).sum(axis=0)
+    frames = sliding_window_view(padded, WINDOW_SAMPLES, axis=1)[:, :: WINDOW_SAMPLES // 2]
+    for first in range(0, frames.shape[1], BATCHED_FRAMES):
+        # In single precision: its rounding is 140 dB down, far below the window's own side lobes.
+        part = frames[:, first : first + BATCHED_FRAMES] * np.asarray(window, dtype=np.float32)
+        spectra = scipy.fft.rfft(part, axis=-1)
+        power += (np.square(spectra.real) + np.square(spectra.imag)).sum(axis=(0, 1), dtype=np.float64)
     power[0] = 0.0  # an offset is no sound
-    return np.asarray(power / (len(starts) * waveform.channels * np.sum(np.square(window))))
+    return np.asarray(power / (frames.shape[1] * waveform.channels * np.sum(np.square(window))))
