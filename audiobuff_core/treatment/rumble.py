@@ -27,7 +27,7 @@ STEP_SECONDS, PARTS, PARTS_DB = 0.256, 6, (0.5, 9.5)
 # The power of the envelope against its median, in dB: noise follows an exponential law, no tone and no beat does.
 ENVELOPE = {0.05: (-15.5, -8.0), 0.25: (-5.5, -2.6), 0.75: (1.9, 4.0), 0.9: (3.4, 7.0)}
 # The finest spectrum against the smooth one: its mean in dB (-2.5 for noise) and its two highest lines (tones).
-LEAST_FINE_DB, MOST_FINE_PEAK_DB = -3.2, 9.5
+LEAST_FINE_DB, MOST_FINE_PEAK_DB = -3.1, 9.5
 # How much its level may follow that of all above it, and of any octave.
 MOST_FOLLOWING, MOST_FOLLOWING_OCTAVE = 0.65, 0.6
 # How much of the floor is taken away, and in how wide a band.
