@@ -190,7 +190,10 @@ class Restorer:
             device=self.device,
         )
         damaged = conditions.damaged
-        noise = noise_at(section.first_frame, latents.num_frames, latents.dim, chosen.seed).expand_as(damaged)
+        noise = torch.zeros(1)
+        if not self._only_estimates(chosen.tau):
+            noise = noise_at(section.first_frame, latents.num_frames, latents.dim, chosen.seed)
+        noise = noise.expand_as(damaged)
         x_1 = flow_to_data(
             field,
             self.meta["source"],
@@ -214,10 +217,13 @@ class Restorer:
     def _guarded(self, correction: Tensor, field: WindowedField) -> Tensor:
         """`correction` without what the network doubts itself, and without trifles."""
         conditions = field.conditions
-        if self.meta["source"] == "uncertainty" and conditions.tau == 0:  # with tau, what is in doubt is wanted
+        if self._only_estimates(conditions.tau):  # with tau, what is in doubt is wanted
             around = round(DOUBT_SECONDS * conditions.frame_rate)
             correction = without_doubtful(correction, field.estimate()[1], self.bands.slices, around)
         return without_trifles(correction, conditions.damaged, self.bands.slices)
+
+    def _only_estimates(self, tau: float) -> bool:
+        return self.meta["source"] == "uncertainty" and tau == 0
 
     def _heard(self, levelled: Waveform, tau: float) -> tuple[FrameSequence, Conditions]:
         """The latents of `levelled` and all that the network is given; both hold the same values, standardised."""

@@ -107,9 +107,9 @@ class GatedHead(nn.Module):
         damaged: Float[Tensor, "batch frames latent"],
     ) -> Prediction:
         """Velocity and scale in float32."""
-        fields = (HEAD_SCALE * self.fields(stream).float()).chunk(5 if self.predicts_scale else 4, dim=-1)
+        fields = self.fields(stream).float().mul_(HEAD_SCALE).chunk(5 if self.predicts_scale else 4, dim=-1)
         from_x_t, from_damaged, free, gate = fields[:4]
-        velocity = torch.sigmoid(gate) * (from_x_t * x_t + from_damaged * damaged + free)
+        velocity = torch.sigmoid(gate) * torch.addcmul(torch.addcmul(free, from_x_t, x_t), from_damaged, damaged)
         # Bounded smoothly: a likelihood pulls the scale of a coefficient that is always right towards zero.
         log_scale = LOG_SCALE_LIMIT * torch.tanh(fields[4] / LOG_SCALE_LIMIT) if self.predicts_scale else None
         return Prediction(velocity, log_scale)
