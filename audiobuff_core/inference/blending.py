@@ -10,8 +10,9 @@ from audiobuff_core.audio.waveform import Samples
 from audiobuff_core.errors import InvalidConfig
 
 FADE_SECONDS = 0.01
-# Longer stretches of exact zeros are silence, and stay so; shorter ones may be gaps that want to be filled.
-SILENCE_SECONDS = 2.0
+# Longer stretches of exact zeros are silence, and stay so; shorter ones may be gaps that want to be filled, and are
+# silence where nothing fills them: farther from the sound around than an echo of it reaches, all is under -60 dB.
+SILENCE_SECONDS, ECHO_SECONDS, UNFILLED = 2.0, 0.02, 1e-3
 # Before the first and behind the last sound nothing can tell what a gap held: it is silence from this length on.
 OUTER_SILENCE_SECONDS = 0.05
 # So far around latents that were moved is the decoded sound taken: further than the codec's frames reach.
@@ -110,7 +111,7 @@ def blend(
     silent = _Silence(wet.shape[0], sample_rate)
     chosen = np.zeros((wet.shape[0], 1), np.float32)
     chosen[list(rows)] = 1.0
-    silences = silent.find(was, wet.shape[1])
+    silences = silent.find(was, wet)
     for first in range(0, wet.shape[1], _BLOCK_SAMPLES):
         last = min(wet.shape[1], first + _BLOCK_SAMPLES)
         place = np.arange(first, last)
@@ -131,21 +132,26 @@ class _Silence:
         self.shortest = round(SILENCE_SECONDS * sample_rate)
         self.outer = max(1, round(OUTER_SILENCE_SECONDS * sample_rate))
         self.fade = max(1, round(FADE_SECONDS * sample_rate))
+        self.echo = round(ECHO_SECONDS * sample_rate)
 
-    def find(self, was: Was, num_samples: int) -> list[tuple[int, int, int]]:
-        """Row, first and last sample of each."""
-        found, running = [], [0] * self.channels
+    def find(self, was: Was, wet: Samples) -> list[tuple[int, int, int]]:
+        """Row, first and last sample of each; `wet` is what came of it."""
+        found, running, num_samples = [], [0] * self.channels, wet.shape[1]
         for first in range(0, num_samples, _BLOCK_SAMPLES):
             last = min(num_samples, first + _BLOCK_SAMPLES)
             for row, samples in enumerate(was(first, last)):
                 sounding = np.flatnonzero(samples) + first
                 edges = np.concatenate([[running[row] - 1], sounding])
-                least = np.where(edges[:-1] < 0, self.outer, self.shortest)
-                gaps = np.flatnonzero(np.diff(edges) - 1 >= least)
-                found += [(row, int(edges[gap]) + 1, int(edges[gap + 1])) for gap in gaps]
+                gaps = np.flatnonzero(np.diff(edges) - 1 >= self.outer)
+                stretches = [(row, int(edges[gap]) + 1, int(edges[gap + 1])) for gap in gaps]
+                found += [one for one in stretches if one[1] == 0 or self._is_silence(wet, *one)]
                 running[row] = int(edges[-1]) + 1
         rest = [(row, running[row], num_samples) for row in range(self.channels)]
         return found + [one for one in rest if one[2] - one[1] >= min(self.outer, num_samples)]
+
+    def _is_silence(self, wet: Samples, row: int, begin: int, end: int) -> bool:
+        inside = wet[row, begin + self.echo : end - self.echo]
+        return end - begin >= self.shortest or float(np.abs(inside).max(initial=0.0)) < UNFILLED
 
     def mute(self, share: Samples, silences: list[tuple[int, int, int]], first: int, num_samples: int) -> None:
         """Bring `share` [channels, samples from `first` on] to 0 inside the silences, over 10 ms next to sound."""

@@ -9,6 +9,7 @@ import torch
 
 from audiobuff_core.audio.recording import read_recording
 from audiobuff_core.errors import InvalidConfig
+from audiobuff_core.inference.blending import blend
 from audiobuff_core.inference.restore_file import Extras, restore_file
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.settings import RestoreSettings
@@ -211,3 +212,14 @@ def test_the_network_can_be_left_out(changing, tmp_path):
     assert np.abs(after).max() > 0.7
     with pytest.raises(InvalidConfig, match="nonesuch"):
         restored(tmp_path, changing, name="more.wav", without=("network", "nonesuch"))
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_short_silence_stays_silent_unless_it_is_filled(filled):
+    was = np.ones((1, RATE), np.float32)
+    gap = slice(RATE // 2, RATE // 2 + RATE // 5)
+    was[:, gap] = 0.0
+    wet = was + (0.1 if filled else 0.0)
+    wet[:, gap.start : gap.start + RATE // 60] = 0.05  # the echo of what came before
+    blend(wet, lambda first, last: was[:, first:last], RATE, kept=(0, RATE), rows=[0], at_edges=(False, False))
+    assert bool(wet[:, gap.start + RATE // 90 : gap.stop - RATE // 90].any()) is filled
