@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiobuff_core.audio.waveform import Waveform
-from audiobuff_core.treatment.hum_fit import SHORTEST_SECONDS, HumFit, fit_hum
+from audiobuff_core.treatment.hum_fit import SHORTEST_SECONDS, HumFit, fit_hum, linked_fit
 from audiobuff_core.treatment.hum_track import HOP_SECONDS, SPECTRUM_SECONDS, comb_scores
 from audiobuff_core.treatment.protocols import Repair, Treated, change_db
 
@@ -17,7 +17,8 @@ class Dehum:
     """Subtracts a hum near 50 or 60 Hz: steady harmonics of one fundamental that may drift, found in every pause.
 
     Each channel by itself, in blocks of 30 s that overlap by half and are cross-faded, so a hum may also begin, end or
-    change. Blocks without a verified hum are left bit for bit as they are.
+    change; beside a channel that hums less proves the same hum in another. Blocks without a verified hum are left bit
+    for bit as they are.
     """
 
     name = "hum"
@@ -28,8 +29,7 @@ class Dehum:
             return Treated(waveform)
         samples: NDArray[np.float32] | None = None
         repairs: list[Repair] = []
-        for channel in range(waveform.channels):
-            fits = _fits(waveform, channel)
+        for channel, fits in enumerate(_fits(waveform)):
             if not any(fits):
                 continue
             samples = waveform.samples.copy() if samples is None else samples
@@ -48,21 +48,33 @@ def _block_starts_seconds(duration_seconds: float) -> list[int]:
     return list(range(0, max(1, int((duration_seconds - hop) // hop) + 1) * hop, hop))
 
 
-def _fits(waveform: Waveform, channel: int) -> list[HumFit | None]:
+def _fits(waveform: Waveform) -> list[list[HumFit | None]]:
+    """The hum of every block of every channel; where one hums, the others are asked for the same hum."""
     import soxr
 
-    whole = soxr.resample(waveform.samples[channel].astype(np.float64), waveform.sample_rate, ANALYSIS_RATE)
-    if len(whole) < SHORTEST_SECONDS * ANALYSIS_RATE:
-        return [None]
-    scores = comb_scores(whole, ANALYSIS_RATE)
-    fits: list[HumFit | None] = []
     starts = _block_starts_seconds(waveform.duration_seconds)
-    for start in starts:
-        end = None if start == starts[-1] else start + BLOCK_SECONDS
-        block = whole[start * ANALYSIS_RATE : None if end is None else end * ANALYSIS_RATE]
-        last = None if end is None else round((end - SPECTRUM_SECONDS) / HOP_SECONDS) + 1
-        heard = tuple(one[round(start / HOP_SECONDS) : last] for one in scores)
-        fits.append(fit_hum(block, heard, ANALYSIS_RATE))
+    fits: list[list[HumFit | None]] = []
+    blocks: list[list[NDArray[np.float64]]] = []
+    for samples in waveform.samples:
+        whole = soxr.resample(samples.astype(np.float32), waveform.sample_rate, ANALYSIS_RATE).astype(np.float64)
+        if len(whole) < SHORTEST_SECONDS * ANALYSIS_RATE:
+            return []
+        scores = comb_scores(whole, ANALYSIS_RATE)
+        blocks.append([])
+        fits.append([])
+        for start in starts:
+            end = None if start == starts[-1] else start + BLOCK_SECONDS
+            blocks[-1].append(whole[start * ANALYSIS_RATE : None if end is None else end * ANALYSIS_RATE])
+            last = None if end is None else round((end - SPECTRUM_SECONDS) / HOP_SECONDS) + 1
+            frames = slice(round(start / HOP_SECONDS), last)
+            heard = tuple(tuple(of_mains[frames] for of_mains in of_comb) for of_comb in scores)
+            fits[-1].append(fit_hum(blocks[-1][-1], heard, ANALYSIS_RATE))
+    for place in range(len(starts)):
+        found = [of_channel[place] for of_channel in fits]
+        surest = max((fit for fit in found if fit is not None), key=lambda fit: fit.steadiness, default=None)
+        for channel, fit in enumerate(found):
+            if surest is not None and fit is None:
+                fits[channel][place] = linked_fit(blocks[channel][place], surest, ANALYSIS_RATE)
     return fits
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
+Scores = tuple[tuple[Real, ...], ...]
 
 MAINS_HZ = (50.0, 60.0)
 LARGEST_OFFSET_SHARE = 0.009
@@ -20,8 +21,12 @@ HOP_SECONDS = 0.125
 DEMODULATION_SECONDS = 0.5
 # A chunk stays in the processor's cache, and is too small for products of matrices by several threads.
 HOPS_AT_A_TIME = 16
-NUM_COMB = 10
-MOST_PROMINENCE_DB = 40.0
+# Teeth of the combs that look for the fundamental: a hum is known by all of them, a faint one by its lowest alone.
+COMBS = (10, 3)
+COMB_RATE = 1500
+FRAMES_AT_A_TIME = 128
+# What stands out by more counts a tenth, so that one loud harmonic neither decides alone nor hides where its peak is.
+FULL_PROMINENCE_DB = 40.0
 STEPS_PER_HOP = 2
 COST_OF_STEP_DB = 2.0
 NEIGHBOURS_HZ = (-6.0, -5.0, -4.0, -3.0, 3.0, 4.0, 5.0, 6.0)
@@ -31,32 +36,46 @@ SMOOTHING_FRAMES = 4.0
 OFFSET_HZ, NUM_OFFSETS = 0.002, 50
 
 
-def comb_scores(samples: Real, sample_rate: int) -> tuple[Real, ...]:
-    """How far the comb of every candidate stands out in every spectrum frame, dB, [frames, candidates] of each mains.
+def comb_scores(samples: Real, sample_rate: int) -> Scores:
+    """How far the comb of every candidate stands out in every spectrum frame, dB, [frames, candidates].
 
-    Frame `i` is centred on `SPECTRUM_SECONDS / 2 + i * HOP_SECONDS`. `samples` [samples] need 1.4 kHz and more.
+    One for each of `COMBS` and each mains. Frame `i` is centred on `SPECTRUM_SECONDS / 2 + i * HOP_SECONDS`.
     """
-    window = round(SPECTRUM_SECONDS * sample_rate)
-    views = np.lib.stride_tricks.sliding_window_view(samples, window)
-    frames: Real = views[:: round(HOP_SECONDS * sample_rate)] * np.hanning(window)
+    import soxr
+    from scipy.fft import rfft
+
+    samples = soxr.resample(samples.astype(np.float32), sample_rate, COMB_RATE)
+    window = round(SPECTRUM_SECONDS * COMB_RATE)
+    hop = HOP_SECONDS * COMB_RATE
+    firsts = (np.arange(1 + int((len(samples) - window) / hop)) * hop).astype(np.int64)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, window)
+    shape = np.hanning(window).astype(np.float32)
     size = 1 << (4 * window).bit_length()
-    bins = 1 + round((NUM_COMB * max(_candidates(max(MAINS_HZ))) + max(NEIGHBOURS_HZ)) * size / sample_rate)
-    scores: list[list[Real]] = [[] for _ in MAINS_HZ]
-    for start in range(0, len(frames), 32):
-        spectra = np.fft.rfft(frames[start : start + 32], size)[:, :bins]
+    bins = 1 + round((max(COMBS) * max(_candidates(max(MAINS_HZ))) + max(NEIGHBOURS_HZ)) * size / COMB_RATE)
+    scores: list[list[list[Real]]] = [[[] for _ in MAINS_HZ] for _ in COMBS]
+    for start in range(0, len(firsts), FRAMES_AT_A_TIME):
+        spectra = rfft(frames[firsts[start : start + FRAMES_AT_A_TIME]] * shape, size)[:, :bins]
         decibels = 10.0 * np.log10(np.square(spectra.real) + np.square(spectra.imag) + 1e-15)
-        for parts, mains_hz in zip(scores, MAINS_HZ, strict=True):
-            parts.append(_comb_scores(decibels, _candidates(mains_hz), sample_rate / size))
-    return tuple(np.concatenate(parts) for parts in scores)
+        for which, mains_hz in enumerate(MAINS_HZ):
+            for parts, found in zip(
+                scores, _comb_scores(decibels, _candidates(mains_hz), COMB_RATE / size), strict=True
+            ):
+                parts[which].append(found)
+    return tuple(tuple(np.concatenate(parts) for parts in of_comb) for of_comb in scores)
 
 
-def fundamental_path(scores: tuple[Real, ...]) -> tuple[Real, float]:
-    """The likeliest fundamental in Hz of every frame of `comb_scores`, and the mean prominence in dB of its comb."""
-    best: tuple[Real, float] = (np.zeros(len(scores[0])), -1.0)
+def fundamental_path(scores: tuple[Real, ...], num_comb: int, least_db: float) -> Real | None:
+    """The likeliest fundamental in Hz of every frame, or None if its comb stands out by less than `least_db` in mean.
+
+    `scores` are those of `comb_scores` for a comb of `num_comb` teeth.
+    """
+    best: Real | None = None
     for of_mains, mains_hz in zip(scores, MAINS_HZ, strict=True):
-        path, mean_db = _best_path(of_mains)
-        if mean_db > best[1]:
-            best = (_candidates(mains_hz)[path], mean_db)
+        if float(of_mains.max(axis=1).mean()) < least_db:  # no path can have more
+            continue
+        path, mean_db = _best_path(of_mains, COST_OF_STEP_DB / num_comb)
+        if mean_db >= least_db:
+            best, least_db = _candidates(mains_hz)[path], mean_db
     return best
 
 
@@ -65,19 +84,24 @@ def _candidates(mains_hz: float) -> Real:
     return np.asarray(mains_hz + STEP_HZ * np.arange(-width, width + 1), dtype=np.float64)
 
 
-def _comb_scores(spectra_db: Real, candidates: Real, bin_hz: float) -> Real:
-    """Prominence of the comb of every candidate, mean over harmonics in dB, shape [frames, candidates]."""
+def _comb_scores(spectra_db: Real, candidates: Real, bin_hz: float) -> list[Real]:
+    """Prominence of every candidate, mean over the harmonics of each of `COMBS` in dB, [frames, candidates]."""
     scores = np.zeros((len(spectra_db), len(candidates)))
-    for harmonic in range(1, NUM_COMB + 1):
+    of_combs: dict[int, Real] = {}
+    for harmonic in range(1, max(COMBS) + 1):
         hertz = harmonic * candidates
         peak = spectra_db[:, np.round(hertz / bin_hz).astype(np.int64)]
         center = hertz[len(hertz) // 2]
         around = spectra_db[:, np.round((center + np.asarray(NEIGHBOURS_HZ)) / bin_hz).astype(np.int64)]
-        scores += np.clip(peak - np.median(around, axis=1, keepdims=True), 0.0, MOST_PROMINENCE_DB)
-    return scores / NUM_COMB
+        middle = np.sort(around, axis=1)[:, len(NEIGHBOURS_HZ) // 2 - 1 :][:, :2].mean(axis=1, keepdims=True)
+        above = np.maximum(peak - middle, 0.0)
+        scores += np.minimum(above, 0.9 * FULL_PROMINENCE_DB + 0.1 * above)
+        if harmonic in COMBS:
+            of_combs[harmonic] = scores / harmonic
+    return [of_combs[num_comb] for num_comb in COMBS]
 
 
-def _best_path(scores: Real) -> tuple[NDArray[np.int64], float]:
+def _best_path(scores: Real, step_cost: float) -> tuple[NDArray[np.int64], float]:
     """The path of the highest sum of scores (Viterbi), which moves `STEPS_PER_HOP` candidates a frame at most."""
     num_frames, num_states = scores.shape
     padded = np.full(num_states + 2 * STEPS_PER_HOP, -np.inf)
@@ -86,7 +110,7 @@ def _best_path(scores: Real) -> tuple[NDArray[np.int64], float]:
     reachable = np.lib.stride_tricks.sliding_window_view(padded, num_states)  # those of every move, as they become
     came_from = np.zeros((num_frames, num_states), dtype=np.int64)
     moves = np.arange(-STEPS_PER_HOP, STEPS_PER_HOP + 1)
-    cost = COST_OF_STEP_DB / NUM_COMB * np.abs(moves)[:, None]
+    cost = step_cost * np.abs(moves)[:, None]
     states = np.arange(num_states)
     for frame in range(1, num_frames):
         options = reachable - cost
@@ -114,7 +138,7 @@ def constant_phase(samples: Real, about_hz: float, sample_rate: int) -> Real:
     Only phases are averaged, over the whole stretch: what is loud counts no more than what is faint.
     """
     phase = 2.0 * np.pi * about_hz * np.arange(len(samples)) / sample_rate
-    amplitudes = demodulated(samples, phase, NUM_COMB, sample_rate)
+    amplitudes = demodulated(samples, phase, max(COMBS), sample_rate)
     turns = HOP_SECONDS * np.outer(np.arange(len(amplitudes)), np.arange(1, amplitudes.shape[1] + 1))
     phases = amplitudes / (np.abs(amplitudes) + 1e-20)
     offsets = np.arange(-NUM_OFFSETS, NUM_OFFSETS + 1) * OFFSET_HZ

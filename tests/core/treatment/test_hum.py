@@ -17,8 +17,15 @@ def hummed(clean, **changed):
 
 @pytest.mark.parametrize(
     "fault",
-    [{}, {"mains_hz": 60}, {"drift_share": 0.002, "drift_hz": 0.2}, {"drift_share": 0.001, "level_dbfs": -40.0}],
-    ids=["50 Hz", "60 Hz", "drifting", "faint and drifting"],
+    [
+        {},
+        {"mains_hz": 60},
+        {"drift_share": 0.002, "drift_hz": 0.2},
+        {"drift_share": 0.001, "level_dbfs": -40.0},
+        {"num_harmonics": 2},
+        {"num_harmonics": 1},
+    ],
+    ids=["50 Hz", "60 Hz", "drifting", "faint and drifting", "two harmonics", "one tone"],
 )
 def test_hum_is_taken_out(fault):
     clean = plucked()
@@ -82,6 +89,20 @@ def test_only_the_channel_that_hums_is_changed():
     assert np.array_equal(treated.waveform.samples[0], left.astype(np.float32))
     assert {repair.channels for repair in treated.repairs} == {(1,)}
     assert si_sdr_db(right, treated.waveform.samples[1].astype(np.float64)) > 20.0
+
+
+def test_hum_of_one_channel_is_found_in_the_other_where_it_could_not_be_by_itself():
+    clean = np.stack([plucked(), speech_without_pauses(6)])
+    damaged = hum.apply(clean, RATE, STEADY | {"level_dbfs": -34.0}, np.random.default_rng(7))
+    assert Dehum().treat(waveform(damaged[1])).repairs == ()
+    treated = Dehum().treat(waveform(*damaged))
+    assert [repair.channels for repair in treated.repairs] == [(0,), (1,)]
+    assert si_sdr_db(clean[1], treated.waveform.samples[1].astype(np.float64)) > si_sdr_db(clean[1], damaged[1]) + 6.0
+
+
+def test_few_harmonics_of_a_short_recording_are_not_enough():
+    given = waveform(hummed(plucked(4.0), num_harmonics=2))
+    assert Dehum().treat(given).waveform is given
 
 
 def test_hum_of_a_long_recording_is_followed_over_blocks_without_a_seam():

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
-from sounds_to_treat import RATE, drums, plucked, waveform
+from sounds_to_treat import drums, plucked
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.degradation.faults import rumble
 from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
 from audiobuff_core.treatment.rumble import Derumble
+
+RATE = 8000
 
 
 def rumbling(clean, center_hz=32.0, seed=7):
@@ -13,9 +15,13 @@ def rumbling(clean, center_hz=32.0, seed=7):
     return rumble.apply(clean[None], RATE, parameters, np.random.default_rng(seed))[0]
 
 
+def waveform(*channels):
+    return Waveform(np.stack(channels).astype(np.float32), RATE)
+
+
 @pytest.mark.parametrize("seconds", [8.0, 30.0])
 def test_rumble_is_taken_out(seconds):
-    clean = plucked(seconds)
+    clean = plucked(seconds, rate=RATE)
     damaged = rumbling(clean)
     treated = Derumble().treat(waveform(damaged))
     (repair,) = treated.repairs
@@ -25,8 +31,8 @@ def test_rumble_is_taken_out(seconds):
 
 
 def test_only_the_channel_that_rumbles_is_changed():
-    clean = plucked(8.0)
-    given = Waveform(np.stack([clean, rumbling(clean)]).astype(np.float32), RATE)
+    clean = plucked(8.0, rate=RATE)
+    given = waveform(clean, rumbling(clean))
     treated = Derumble().treat(given).waveform.samples
     assert np.array_equal(treated[0], given.samples[0])
     assert not np.array_equal(treated[1], given.samples[1])
@@ -37,13 +43,16 @@ def _drone():
 
 
 def _rumble_that_pauses():
-    noise = rumbling(plucked(8.0)) - plucked(8.0)
+    clean = plucked(8.0, rate=RATE)
+    noise = rumbling(clean) - clean
     return noise * (np.arange(len(noise)) / RATE % 2.0 < 1.0)
 
 
 @pytest.mark.parametrize(
-    "low", [lambda: 0.0, lambda: drums(8.0), _drone, _rumble_that_pauses], ids=["nothing", "kicks", "drone", "pauses"]
+    "low",
+    [lambda: 0.0, lambda: drums(8.0, rate=RATE), _drone, _rumble_that_pauses],
+    ids=["nothing", "kicks", "drone", "pauses"],
 )
 def test_what_is_no_steady_noise_below_the_music_is_left_alone(low):
-    given = waveform(plucked(8.0) + low())
+    given = waveform(plucked(8.0, rate=RATE) + low())
     assert Derumble().treat(given).waveform is given
