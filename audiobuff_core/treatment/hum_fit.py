@@ -9,6 +9,8 @@ from audiobuff_core.treatment.hum_track import (
     COMBS,
     DEMODULATION_SECONDS,
     HOP_SECONDS,
+    LARGEST_OFFSET_SHARE,
+    MAINS_HZ,
     Scores,
     common_phase,
     constant_phase,
@@ -94,6 +96,10 @@ def fit_hum(samples: Real, scores: Scores, sample_rate: int) -> HumFit | None:
         phase = phase_of_path(path_hz, len(samples), sample_rate)
         num_harmonics = NUM_HARMONICS if num_comb == max(COMBS) else num_comb
         ahead = common_phase(demodulated(samples, phase, num_harmonics, sample_rate))
+        if num_comb == min(COMBS):  # a loud tone's comb is flat at the top, and the path may lie anywhere on it
+            path_hz = path_hz + float(np.median(np.diff(ahead))) / (2.0 * np.pi * HOP_SECONDS)
+            phase = phase_of_path(path_hz, len(samples), sample_rate)
+            ahead = common_phase(demodulated(samples, phase, num_harmonics, sample_rate))
         centers = (DEMODULATION_SECONDS / 2 + HOP_SECONDS * np.arange(len(ahead))) * sample_rate
         found = [
             _verified(samples, phase + np.interp(np.arange(len(samples)), centers, smoothed(ahead, 1.0)), sample_rate)
@@ -130,8 +136,11 @@ def _verified(samples: Real, phase: Real, sample_rate: int) -> tuple[float, HumF
     """The fit, if enough harmonics are steady and taking them out leaves the quiet moments quieter; and by how much.
 
     A harmonic under speech is not steady, and still evident where it comes back to its phase far more often than to any
-    other: what is no hum has no phase that it prefers.
+    other: what is no hum has no phase that it prefers. A note just outside of what mains may drift by is none either.
     """
+    hertz = float(phase[-1] - phase[0]) * sample_rate / (2.0 * np.pi * (len(phase) - 1))
+    if min(abs(hertz / mains_hz - 1.0) for mains_hz in MAINS_HZ) > LARGEST_OFFSET_SHARE:
+        return None
     amplitudes = demodulated(samples, phase, NUM_HARMONICS, sample_rate)
     center = steady_amplitudes(amplitudes)
     near, steady, evident = _steadiness(amplitudes, center)

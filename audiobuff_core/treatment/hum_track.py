@@ -25,8 +25,7 @@ HOPS_AT_A_TIME = 16
 COMBS = (10, 3)
 COMB_RATE = 1500
 FRAMES_AT_A_TIME = 128
-# What stands out by more counts a tenth, so that one loud harmonic neither decides alone nor hides where its peak is.
-FULL_PROMINENCE_DB = 40.0
+MOST_PROMINENCE_DB = 40.0
 STEPS_PER_HOP = 2
 COST_OF_STEP_DB = 2.0
 NEIGHBOURS_HZ = (-6.0, -5.0, -4.0, -3.0, 3.0, 4.0, 5.0, 6.0)
@@ -94,8 +93,7 @@ def _comb_scores(spectra_db: Real, candidates: Real, bin_hz: float) -> list[Real
         center = hertz[len(hertz) // 2]
         around = spectra_db[:, np.round((center + np.asarray(NEIGHBOURS_HZ)) / bin_hz).astype(np.int64)]
         middle = np.sort(around, axis=1)[:, len(NEIGHBOURS_HZ) // 2 - 1 :][:, :2].mean(axis=1, keepdims=True)
-        above = np.maximum(peak - middle, 0.0)
-        scores += np.minimum(above, 0.9 * FULL_PROMINENCE_DB + 0.1 * above)
+        scores += np.clip(peak - middle, 0.0, MOST_PROMINENCE_DB)
         if harmonic in COMBS:
             of_combs[harmonic] = scores / harmonic
     return [of_combs[num_comb] for num_comb in COMBS]
@@ -223,9 +221,12 @@ def common_phase(amplitudes: Complex) -> Real:
 
 def _common_rotation(amplitudes: Complex, orders: NDArray[np.int64]) -> Real:
     """The phase that the rotation from frame to frame adds up to; what all harmonics turn by alike counts."""
-    steps = np.linspace(-0.25, 0.25, 101)
+    largest = min(0.5, 5.0 / len(orders))  # the fewer harmonics, the less sure is where the path led
+    steps = np.arange(-largest, largest + 0.0025, 0.005)
     products = amplitudes[1:] * amplitudes[:-1].conj()
     products /= np.abs(products) + np.median(np.abs(products), axis=0) + 1e-20
+    if len(orders) <= min(COMBS):
+        products *= np.square(np.abs(products.mean(axis=0)))  # what is a tone turns evenly
     agreement = (products[:, None, :] * np.exp(-1j * steps[:, None] * orders)).real.sum(axis=2)
     agreement = smoothed(agreement, SMOOTHING_FRAMES / 2)
     rotation = steps[agreement.argmax(axis=1)]
