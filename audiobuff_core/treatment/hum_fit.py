@@ -29,6 +29,8 @@ SHORTEST_SECONDS = 2.5
 NUM_HARMONICS = 20
 # The mean prominence that a comb of so many teeth has to have, before a closer look.
 LEAST_PROMINENCE_DB = {10: 4.0, 3: 7.0}
+# The comb of a loud tone is flat at the top, and its path may lie anywhere on it: phases lead it nearer, so often.
+PATH_CORRECTIONS = 3
 # A harmonic of a hum is steady: this share of its frames lies within NEAR of its mean amplitude.
 NEAR = 0.4
 STEADY_SHARE = 0.55
@@ -96,7 +98,7 @@ def fit_hum(samples: Real, scores: Scores, sample_rate: int) -> HumFit | None:
         phase = phase_of_path(path_hz, len(samples), sample_rate)
         num_harmonics = NUM_HARMONICS if num_comb == max(COMBS) else num_comb
         ahead = common_phase(demodulated(samples, phase, num_harmonics, sample_rate))
-        if num_comb == min(COMBS):  # a loud tone's comb is flat at the top, and the path may lie anywhere on it
+        for _ in range(PATH_CORRECTIONS if num_comb == min(COMBS) else 0):
             path_hz = path_hz + float(np.median(np.diff(ahead))) / (2.0 * np.pi * HOP_SECONDS)
             phase = phase_of_path(path_hz, len(samples), sample_rate)
             ahead = common_phase(demodulated(samples, phase, num_harmonics, sample_rate))
