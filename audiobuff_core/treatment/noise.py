@@ -15,7 +15,7 @@ from audiobuff_core.treatment.short_time import ShortTime
 Bands = NDArray[np.bool_]
 
 LOWEST_RATE = 8000
-LEAST_CERTAINTY = 0.5
+LEAST_CERTAINTY = 0.75
 # Below, bands are narrow, and what hums there steadily is music as often as not.
 LOWEST_HZ = 300.0
 # Noise this far below the sound is a part of many good recordings.
