@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 FADE_SECONDS, ROUNDED_SECONDS = 0.01, 0.00005
 # What the treatments are called elsewhere.
-OTHER_NAMES: Final = {"declick": "clicks", "declip": "clipping", "dehum": "hum", "denoise": "noise", "degap": "gaps"}
+OTHER_NAMES: Final = {
+    "declick": "clicks",
+    "declip": "clipping",
+    "dehum": "hum",
+    "denoise": "noise",
+    "degap": "gaps",
+    "derumble": "rumble",
+}
 
 
 @dataclass(frozen=True, slots=True)
