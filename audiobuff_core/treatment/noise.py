@@ -1,7 +1,6 @@
 """Steady noise: hiss, the rush of a tape or a transmission, the floor of a bad preamplifier."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,7 @@ MOST_RATIO = np.float32(1e9)
 # How many noisy bands tell of one between or beyond them, from how many bands away (ten are an octave and a half), and
 # how far below them it must lie to be free of noise.
 NEARBY, FARTHEST, ENDED_DB = 3, 10, -6.0
-BLOCK_FRAMES, THREADS = 512, 2
+BLOCK_FRAMES = 512
 # The gain of a frame depends on those so far around it: four more in each round.
 REACH_FRAMES = 4 * (ROUNDS + 1)
 
@@ -99,14 +98,10 @@ def _without_floor(channel: Samples, sample_rate: int, floor: Floor, noisy: Band
     # Whole hops: a block has its frames where its neighbours have theirs.
     step = BLOCK_FRAMES * transform.hop
     margin = REACH_FRAMES * transform.hop + transform.length
-
-    def clean(first: int) -> None:
+    for first in range(0, len(channel), step):
         begin, end = max(0, first - margin), min(len(channel), first + step + margin)
         block = _block(channel[begin:end], transform, power, bins)
         quiet[first : first + step] = block[first - begin : first - begin + step]
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(clean, range(0, len(channel), step)))
     return quiet
 
 
