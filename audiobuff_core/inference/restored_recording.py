@@ -17,7 +17,7 @@ from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.settings import RestoreSettings, rows_of, span_of
 
 CONTEXT_SECONDS = 6.0
-TREATED_SECONDS, TREATED_JOIN_SECONDS = 300, 1
+TREATED_SECONDS, TREATED_JOIN_SECONDS = 180, 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +123,7 @@ def check_settings(recording: Recording, settings: RestoreSettings) -> None:
 def _treat(
     wet: Samples, rate: int, restorer: Restorer, settings: RestoreSettings, start_seconds: float
 ) -> list[dict[str, Any]]:
-    """Treat `wet` in place, five minutes at a time; the repairs."""
+    """Treat `wet` in place, three minutes at a time: treatments need several times the memory of these; the repairs."""
     step, join = TREATED_SECONDS * rate, TREATED_JOIN_SECONDS * rate
     witness = restorer if settings.uses_network else None
     repairs: list[dict[str, Any]] = []

@@ -92,7 +92,8 @@ def _comb_scores(spectra_db: Real, candidates: Real, bin_hz: float) -> list[Real
         peak = spectra_db[:, np.round(hertz / bin_hz).astype(np.int64)]
         center = hertz[len(hertz) // 2]
         around = spectra_db[:, np.round((center + np.asarray(NEIGHBOURS_HZ)) / bin_hz).astype(np.int64)]
-        middle = np.sort(around, axis=1)[:, len(NEIGHBOURS_HZ) // 2 - 1 :][:, :2].mean(axis=1, keepdims=True)
+        half = len(NEIGHBOURS_HZ) // 2  # of an even number: the median lies between two
+        middle = np.sort(around, axis=1)[:, half - 1 : half + 1].mean(axis=1, keepdims=True)
         scores += np.clip(peak - middle, 0.0, MOST_PROMINENCE_DB)
         if harmonic in COMBS:
             of_combs[harmonic] = scores / harmonic

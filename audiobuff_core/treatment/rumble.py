@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.signal import ShortTimeFFT
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.treatment.protocols import Repair, Treated, change_db
+from audiobuff_core.treatment.short_time import ShortTime
 
 Real = NDArray[np.float64]
 
@@ -165,7 +165,7 @@ def _rumble(low: Real, band: _Band) -> Real:
     floor = np.where(away > 1, np.minimum(band.floor, beyond), band.floor)
     floor[(away > REACH) | (np.arange(len(floor)) < 8)] = 0
     share = np.minimum(1, FLOOR_SHARE * np.convolve(floor / np.maximum(band.mean, 1e-30), np.ones(3) / 3, "same"))
-    transform = ShortTimeFFT(np.sqrt(np.hanning(FRAME + 1)[:-1]), HOP, ANALYSIS_RATE)
-    spectrum = transform.stft(np.pad(low, FRAME))
-    spectrum *= np.pad(share, (0, len(spectrum) - len(share)))[:, None]
-    return np.asarray(transform.istft(spectrum, k1=len(low) + 2 * FRAME)[FRAME : FRAME + len(low)])
+    transform = ShortTime(FRAME, HOP)
+    spectrum = transform.spectrum(low.astype(np.float32))
+    spectrum *= np.pad(share, (0, transform.num_bins - len(share))).astype(np.float32)
+    return transform.samples(spectrum, len(low)).astype(np.float64)
