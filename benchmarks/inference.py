@@ -20,11 +20,9 @@ depend on weights. Goals are those of the model in the box on two cores.
 """
 
 import argparse
-import ctypes
 import itertools
 import os
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -55,6 +53,7 @@ from audiobuff_core.inference.restore_file import restore_file
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.settings import Preset, RestoreSettings
 from audiobuff_core.inference.trajectory import flow_to_data
+from audiobuff_core.memory import give_back_freed
 from audiobuff_core.models.model import ModelConfig, RestorationModel, Standardiser
 from audiobuff_core.models.precision import resolve_precision
 
@@ -91,9 +90,7 @@ def recording(seconds: float) -> Waveform:
 
 def peak_mib_of(work: Callable[[], Any]) -> float:
     """Resident memory at its highest while `work` runs, in MiB beyond what is held before."""
-    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if give_back is not None:  # what was freed and not given back would count as held, and then as needed by nobody
-        give_back(0)
+    give_back_freed()  # what was freed and kept would count as held, and then as needed by nobody
     process, over = psutil.Process(), threading.Event()
     highest = [process.memory_info().rss]
 

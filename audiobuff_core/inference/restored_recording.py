@@ -15,9 +15,10 @@ from audiobuff_core.inference.changes import ChangeMeter, FrameEnergies, changed
 from audiobuff_core.inference.confidence import ConfidenceMap
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.settings import RestoreSettings, rows_of, span_of
+from audiobuff_core.memory import give_back_freed
 
 CONTEXT_SECONDS = 6.0
-TREATED_SECONDS, TREATED_JOIN_SECONDS = 180, 1
+TREATED_SECONDS, TREATED_JOIN_SECONDS = 300, 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +124,7 @@ def check_settings(recording: Recording, settings: RestoreSettings) -> None:
 def _treat(
     wet: Samples, rate: int, restorer: Restorer, settings: RestoreSettings, start_seconds: float
 ) -> list[dict[str, Any]]:
-    """Treat `wet` in place, three minutes at a time: treatments need several times the memory of these; the repairs."""
+    """Treat `wet` in place, five minutes at a time; the repairs."""
     step, join = TREATED_SECONDS * rate, TREATED_JOIN_SECONDS * rate
     witness = restorer if settings.uses_network else None
     repairs: list[dict[str, Any]] = []
@@ -149,6 +150,8 @@ def _treat(
             told["size_db"] = round(told["size_db"] + 20 * float(np.log10(settings.strength)), 2)
             told["confidence"] = round(told["confidence"], 3)
             repairs.append(told)
+        del fresh, treated, change
+        give_back_freed()
     return repairs
 
 
@@ -187,6 +190,7 @@ def _restore(
         wet[:, done : done + piece.shape[1]] = piece
         done += piece.shape[1]
         del piece  # else it would lie in memory while the next section is restored
+        give_back_freed()
     return meter.energies()
 
 

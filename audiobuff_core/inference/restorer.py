@@ -190,10 +190,8 @@ class Restorer:
             device=self.device,
         )
         damaged = conditions.damaged
-        noise = torch.zeros(1)
-        if not self._only_estimates(chosen.tau):
-            noise = noise_at(section.first_frame, latents.num_frames, latents.dim, chosen.seed)
-        noise = noise.expand_as(damaged)
+        drawn = (section.first_frame, latents.num_frames, latents.dim, chosen.seed)
+        noise = (torch.zeros(1) if self._only_estimates(chosen.tau) else noise_at(*drawn)).expand_as(damaged)
         x_1 = flow_to_data(
             field,
             self.meta["source"],

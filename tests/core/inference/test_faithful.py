@@ -102,6 +102,16 @@ def test_energy_and_flux_at_the_borders_of_windows_are_those_of_elsewhere(window
         assert inside.max() <= elsewhere.max() + elsewhere.std()
 
 
+@pytest.mark.parametrize(("preset", "shared"), [("fast", 4), ("balanced", 8), ("best", 16)])
+def test_a_preset_says_how_much_is_heard_twice(attentive, tmp_path, monkeypatch, preset, shared):
+    asked, real = {}, attentive.stream
+    monkeypatch.setattr(attentive, "stream", lambda *args, **options: asked.update(options) or real(*args, **options))
+    soundfile.write(tmp_path / "in.wav", music(0.5).T, RATE)
+    settings = RestoreSettings(preset=preset, steps=1)
+    restore_file(tmp_path / "in.wav", tmp_path / "out.wav", attentive, settings, window_frames=32)
+    assert asked["overlap_frames"] == shared
+
+
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
 def test_undamaged_stereo_comes_back_to_the_bit(timid, tmp_path, suffix):
     soundfile.write(tmp_path / f"in.{suffix}", music().T, RATE, subtype="PCM_24")
