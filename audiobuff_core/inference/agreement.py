@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment.chain import treat
-from audiobuff_core.treatment.clicks import LOWEST_RATE, POSSIBLE, Click, Declick, find_clicks, replaced
+from audiobuff_core.treatment.clicks import LONG_DROP_DB, LOWEST_RATE, POSSIBLE, Click, Declick, find_clicks, replaced
 from audiobuff_core.treatment.noise import Denoise, gains, is_worth_it, without_noise
 from audiobuff_core.treatment.noise_floor import Floor, excerpts_of, power_of, transform_of
 from audiobuff_core.treatment.protocols import Treated
@@ -29,8 +29,8 @@ LEAST_SHARE = 0.85
 # Deviation of the pauses between them, relative to their mean: 1 for what comes by chance, 0 for what is regular, more
 # for what comes in groups.
 LEAST_UNEVEN, MOST_UNEVEN = 0.6, 2.5
-# What is long must be glaring, one by one and all together, else it is a part of the sound: leaves, gravel.
-LONG_SECONDS, LONG_MEDIAN_SECONDS, LONG_DROP_DB = 0.001, 0.0005, 20.0
+# All together must be short or glaring, as one by one.
+LONG_MEDIAN_SECONDS = 0.0005
 MARGIN_SECONDS = 0.0007
 # How sure the judge of noise must be where the network is asked too, and what share of it that one must take away.
 POSSIBLE_NOISE, LEAST_TAKEN = 0.3, 0.5
@@ -118,9 +118,7 @@ def _taken_by(restorer: Restorer, channel: Samples, sample_rate: int, floor: Flo
 
 
 def _possible(channel: Samples, sample_rate: int, *, every: int = 1) -> list[Click]:
-    longest = LONG_SECONDS * sample_rate
-    found = find_clicks(channel, sample_rate, POSSIBLE, every=every)
-    return [click for click in found if click.end - click.first <= longest or click.drop_db >= LONG_DROP_DB]
+    return find_clicks(channel, sample_rate, POSSIBLE, every=every)
 
 
 def _by_chance(clicks: list[Click], sample_rate: int) -> bool:

@@ -30,6 +30,8 @@ MOST_FLAT_SHARE = 0.25
 REST_QUANTILE = 0.985
 LARGEST_REST = 3.5
 MOST_PEAKED = 35.0
+# What is long must be glaring, else it is a part of the sound: a drum, leaves, gravel.
+LONG_SECONDS, LONG_DROP_DB = 0.001, 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,10 @@ class Click:
     def confidence(self) -> float:
         """How much of the prediction error is gone, 0 to 1."""
         return float(1.0 - 10.0 ** (-self.drop_db / 20.0))
+
+    def is_short_or_glaring(self, sample_rate: int) -> bool:
+        """Whether it lasts a millisecond at most, or the error fell by 20 dB."""
+        return self.end - self.first <= LONG_SECONDS * sample_rate or self.drop_db >= LONG_DROP_DB
 
 
 class Declick:
@@ -122,7 +128,7 @@ def find_clicks(samples: Channel, sample_rate: int, bounds: Bounds = PROVEN, *, 
         clicks += [
             Click(start + one.first, start + one.end, one.values, one.drop_db)
             for one in found
-            if first <= start + one.first < first + 2 * quarter
+            if first <= start + one.first < first + 2 * quarter and one.is_short_or_glaring(sample_rate)
         ]
     return clicks
 

@@ -76,7 +76,7 @@ def test_what_the_network_doubts_is_not_done():
     bands = bands_of(load_codec("builtin")).slices
     correction = torch.ones(2, 200, 512)
     doubt = torch.full_like(correction, 10.0)
-    doubt[:, :100, bands[3]] = 0.1
+    doubt[:, :100, bands[3]] = 0.03
     kept = without_doubtful(correction, doubt, bands, 20)
     assert torch.equal(kept[:, :85, bands[3]], correction[:, :85, bands[3]])
     assert not kept[:, 115:, bands[3]].any()
@@ -111,7 +111,7 @@ def test_any_number_of_frames_can_be_judged_together():
     bands = (slice(0, 4),)
     for frames in (1, 2, 7, 300):
         correction = torch.ones(1, frames, 4)
-        assert torch.equal(without_doubtful(correction, 0.1 * correction, bands, 86), correction)
+        assert torch.equal(without_doubtful(correction, 0.03 * correction, bands, 86), correction)
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 96_000])

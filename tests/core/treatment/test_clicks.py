@@ -4,7 +4,7 @@ from sounds_to_treat import RATE, drums, square_waves, tones, waveform
 
 from audiobuff_core.degradation.faults import clicks
 from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
-from audiobuff_core.treatment.clicks import Declick
+from audiobuff_core.treatment.clicks import Click, Declick
 
 FAULT = {"rate_hz": 2.0, "shortest_ms": 0.1, "longest_ms": 1.0, "lowest_db": 8.0, "highest_db": 24.0}
 
@@ -53,3 +53,10 @@ def test_impulse_in_digital_silence_is_a_sound():
     lonely[9000:9003] = 0.5
     given = waveform(lonely)
     assert Declick().treat(given).waveform is given
+
+
+def test_what_is_long_must_be_glaring():
+    """A drum of a millisecond or more can be bridged too, but does not stand out by 20 dB."""
+    for num_samples, drop_db, is_click in ((22, 15.0, True), (23, 19.9, False), (23, 20.0, True)):
+        click = Click(1000, 1000 + num_samples, np.zeros(num_samples), drop_db)
+        assert click.is_short_or_glaring(RATE) == is_click
