@@ -32,8 +32,9 @@ LEAST_UNEVEN, MOST_UNEVEN = 0.6, 2.5
 # All together must be short or glaring, as one by one.
 LONG_MEDIAN_SECONDS = 0.0005
 MARGIN_SECONDS = 0.0007
-# How sure the judge of noise must be where the network is asked too, and what share of it that one must take away.
-POSSIBLE_NOISE, LEAST_TAKEN = 0.3, 0.5
+# How sure the judge of noise must be where the network is asked too, in each band and in one of them, and what share of
+# it that one must take away.
+POSSIBLE_NOISE, LIKELY_NOISE, LEAST_TAKEN = 0.3, 0.6, 0.5
 # What it hears of a longer recording: it costs more than all else.
 HEARD_SECONDS, HEARD_EXCERPTS = 5.0, 2
 # Of a longer recording a fifth is searched first: most have nothing to search for.
@@ -96,9 +97,10 @@ def denoise_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
 
     def noisy(channel: Samples, floor: Floor, certainty: NDArray[np.float64]) -> NDArray[np.bool_]:
         possible = np.asarray(certainty > POSSIBLE_NOISE)
-        if not is_worth_it(floor, possible):
-            return possible
-        return np.asarray(possible & (_taken_by(restorer, channel, waveform.sample_rate, floor) > LEAST_TAKEN))
+        if not is_worth_it(floor, possible) or certainty.max() <= LIKELY_NOISE:
+            return np.zeros_like(possible)
+        agreed = possible & (_taken_by(restorer, channel, waveform.sample_rate, floor) > LEAST_TAKEN)
+        return np.asarray(agreed & (certainty[agreed].max(initial=0.0) > LIKELY_NOISE))
 
     return without_noise(waveform, noisy)
 

@@ -14,6 +14,7 @@ from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
 from audiobuff_core.inference import agreement
 from audiobuff_core.inference.agreement import declick_by_agreement, denoise_by_agreement, treat_with
 from audiobuff_core.inference.restorer import Restorer
+from audiobuff_core.treatment import noise
 from audiobuff_core.treatment.chain import treat
 from audiobuff_core.treatment.clicks import POSSIBLE, find_clicks
 from audiobuff_core.treatment.noise import Denoise
@@ -85,6 +86,13 @@ def test_hiss_is_taken_away_where_both_hear_it(restorer, chord, monkeypatch):
         restorer.meta["inference"], "denoised_first"
     )  # as of a network that learned from noise as it is
     assert treat_with(restorer, damaged).waveform is damaged
+
+
+@pytest.mark.parametrize("certainty, is_taken", [(0.55, False), (0.65, True)])
+def test_the_judge_must_find_noise_likely_somewhere(restorer, chord, monkeypatch, certainty, is_taken):
+    monkeypatch.setattr(noise, "certainty_of_noise", lambda floor: np.full(len(floor.edges) - 1, certainty))
+    hissing = chord + 0.05 * np.random.default_rng(1).standard_normal(len(chord))
+    assert bool(denoise_by_agreement(restorer, Waveform(hissing[None].astype(np.float32), RATE)).repairs) == is_taken
 
 
 def test_steam_stays_although_it_is_steady(restorer):
