@@ -88,7 +88,7 @@ def test_hiss_is_taken_away_where_both_hear_it(restorer, chord, monkeypatch):
     assert treat_with(restorer, damaged).waveform is damaged
 
 
-@pytest.mark.parametrize("certainty, is_taken", [(0.55, False), (0.65, True)])
+@pytest.mark.parametrize(("certainty", "is_taken"), [(0.55, False), (0.65, True)])
 def test_the_judge_must_find_noise_likely_somewhere(restorer, chord, monkeypatch, certainty, is_taken):
     monkeypatch.setattr(noise, "certainty_of_noise", lambda floor: np.full(len(floor.edges) - 1, certainty))
     hissing = chord + 0.05 * np.random.default_rng(1).standard_normal(len(chord))
