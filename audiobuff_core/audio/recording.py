@@ -1,7 +1,7 @@
 """A file's samples as it stores them, so that what is not changed comes back to the bit."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ def read_recording(path: str | Path) -> Recording:
             recording = _by_libsndfile(place)
     except soundfile.LibsndfileError:
         samples, sample_rate, codec = decode_ffmpeg(path)
-        recording = Recording(place, samples, sample_rate, "", codec, 0, False)
+        recording = _as_whole_numbers(Recording(place, samples, sample_rate, "", codec, 0, False))
     if recording.num_samples == 0:
         raise InvalidAudio(f"{path} holds no samples: expected at least one; export it again")
     if recording.stored.dtype.kind == "f":
@@ -116,6 +116,22 @@ def read_recording(path: str | Path) -> Recording:
         if bad:
             raise InvalidAudio(f"{path} has {bad} NaN or infinite samples: expected finite numbers; re-export it")
     return recording
+
+
+def _as_whole_numbers(decoded: Recording) -> Recording:
+    """What FFmpeg decoded: as the whole numbers that its file holds where nothing was lost, as in ALAC."""
+    import av
+
+    with av.open(str(decoded.path)) as container:
+        context = container.streams.audio[0].codec_context
+        kind = context.format.name.removesuffix("p")
+        bits = {"s16": 16, "s32": 24}.get(kind, 0) if context.codec.lossless and not context.codec.lossy else 0
+    scaled = (block * (1 << bits - 1) for block in blocks_of(decoded.stored)) if bits else ()
+    if not bits or any((block != np.rint(block)).any() for block in scaled):
+        return decoded
+    empty = np.zeros((decoded.channels, 0), np.int16 if bits == 16 else np.int32)
+    whole = replace(decoded, stored=empty, bits=bits, is_exact=True)
+    return replace(whole, stored=whole.to_stored(decoded.stored))
 
 
 def blocks_of(stored: Stored, block_samples: int = BLOCK_SAMPLES) -> Iterator[Stored]:

@@ -20,11 +20,11 @@ LARGEST_PEAK = 0.9999
 FLOATING = ("FLOAT", "DOUBLE")
 BLOCK_SAMPLES = 65_536
 # FFmpeg's encoder for what it decoded.
-ENCODERS: Final = {"mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis"}
+ENCODERS: Final = {"MPEG_LAYER_III": "libmp3lame", "mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis"}
 # kbit/s of stereo at 44.1 kHz by Vorbis quality 0, .1, ..., 1 (Xiph's nominal rates)
 _VORBIS_KBITS: Final = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 500)
 _SYSTEM_ERROR: Final = 2  # libsndfile's SF_ERR_SYSTEM: the operating system took no more
-_MP3_KBITS: Final = (32, 320)
+_MP3_BITS: Final = 320_000  # of what was no MP3
 _AAC_BITS_A_CHANNEL: Final = 96_000
 # Of a recording that does not say where its channels are; by any name of as many, they keep their order. Six and eight
 # have names without a channel for the bass alone, of which AAC keeps nothing else.
@@ -85,7 +85,8 @@ def write_like(source: Recording, destination: Path, stored: Stored, *, tags: bo
         OutputNotWritable: the place is read-only or full; nothing is left there.
     """
     with atomic_path(destination) as temporary:
-        if source.format:
+        # libsndfile's MP3s of low bit rates begin 1105 samples late, and are longer.
+        if source.format and source.format != "MP3":
             _by_libsndfile(source, destination, temporary, blocks_of(stored, BLOCK_SAMPLES), stored.shape[1])
         else:
             _by_ffmpeg(source, destination, temporary, stored)
@@ -128,6 +129,11 @@ def _by_libsndfile(
         ) from error
     if source.is_exact and written != num_samples:
         raise _full(destination)
+    if written != num_samples:  # it holds whole blocks alone
+        raise InvalidAudio(
+            f"{destination}: {source.format} {source.subtype} would hold {written} samples instead of {num_samples}; "
+            "name another format, such as .flac"
+        )
 
 
 def _full(destination: Path) -> OutputNotWritable:
@@ -139,9 +145,6 @@ def _effort(source: Recording) -> dict[str, Any]:
     if source.is_exact or not source.num_samples:
         return {}
     kbits = source.path.stat().st_size * 8 / 1000 / source.duration_seconds
-    if source.subtype == "MPEG_LAYER_III":
-        low, high = _MP3_KBITS
-        return {"compression_level": float(np.clip((high - kbits) / (high - low), 0, 1)), "bitrate_mode": "CONSTANT"}
     if source.subtype == "VORBIS":
         as_stereo = kbits * 2 / source.channels * 44_100 / source.sample_rate
         quality = np.interp(as_stereo, _VORBIS_KBITS, np.linspace(0, 1, len(_VORBIS_KBITS)))
@@ -162,8 +165,13 @@ def _by_ffmpeg(source: Recording, destination: Path, temporary: Path, stored: St
             context = heard.codec_context
             layout = _UNNAMED.get(context.layout.name, context.layout)
             stream: Any = made.add_stream(name, rate=source.sample_rate, layout=layout)
-            if context.bit_rate and context.codec.canonical_name == source.subtype:
-                stream.bit_rate = context.bit_rate
+            if ENCODERS.get(context.codec.canonical_name, context.codec.canonical_name) == name:
+                if context.bit_rate:
+                    stream.bit_rate = context.bit_rate
+                if context.format.name in {one.name for one in stream.codec_context.codec.audio_formats or ()}:
+                    stream.format = context.format  # ALAC keeps its depth
+            elif source.subtype == "MPEG_LAYER_III":
+                stream.bit_rate = _MP3_BITS
             elif source.subtype == "aac":
                 stream.bit_rate = _AAC_BITS_A_CHANNEL * source.channels
             stream.metadata.update(heard.metadata)
@@ -179,7 +187,8 @@ def _by_ffmpeg(source: Recording, destination: Path, temporary: Path, stored: St
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise _full(destination) from error
-        raise InvalidAudio(f"{destination}: {name} can't be written ({error}); {advice}") from error
+        kind = f"{name} of {source.channels} channel(s) at {source.sample_rate} Hz"
+        raise InvalidAudio(f"{destination}: {kind} can't be written ({error}); {advice}") from error
 
 
 def _is_shown(stream: Any) -> bool:  # noqa: ANN401 - untyped av

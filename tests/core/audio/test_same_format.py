@@ -249,3 +249,50 @@ def test_a_film_that_would_lose_its_pictures_is_refused(tmp_path):
     with pytest.raises(InvalidAudio, match="MP4 and Matroska alone"):
         write_in_format_of(tmp_path / "in.avi", tmp_path / "out.avi", read_audio(tmp_path / "in.avi"))
     assert not (tmp_path / "out.avi").exists()
+
+
+def by_ffmpeg(path, codec, samples, rate, **options):
+    """16-bit `samples` [samples] as FFmpeg writes them."""
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=rate, layout="mono")
+        for name, value in options.items():
+            setattr(stream, name, value)
+        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = rate, 0
+        for piece in (frame, None):
+            file.mux(stream.encode(piece))
+
+
+@pytest.mark.parametrize(("rate", "bits"), [(22_050, 64_000), (8_000, 24_000), (44_100, 24_000)])
+def test_mp3_of_low_bit_rates_is_in_time_and_as_long(tmp_path, rate, bits):
+    by_ffmpeg(
+        tmp_path / "in.mp3", "libmp3lame", (music(1, 2 * rate)[:, 0] * 32767).astype(np.int16), rate, bit_rate=bits
+    )
+    recording = read_recording(tmp_path / "in.mp3")
+    write_like(recording, tmp_path / "out.mp3", recording.stored)
+    again = read_recording(tmp_path / "out.mp3")
+    assert again.num_samples == recording.num_samples
+    alike = np.fft.irfft(np.fft.rfft(again.stored[0]) * np.conj(np.fft.rfft(recording.stored[0])))
+    assert alike.argmax() == 0
+    sizes = [(tmp_path / name).stat().st_size for name in ("in.mp3", "out.mp3")]
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.1)
+
+
+@pytest.mark.parametrize(("kind", "bits"), [("s16p", 16), ("s32p", 24)])
+def test_alac_keeps_depth_and_samples(tmp_path, kind, bits):
+    by_ffmpeg(tmp_path / "in.m4a", "alac", (music(1)[:, 0] * 32767).astype(np.int16), RATE, format=kind)
+    recording = read_recording(tmp_path / "in.m4a")
+    assert (recording.subtype, recording.bits, recording.is_exact) == ("alac", bits, True)
+    changed = recording.to_stored(recording.floats() * np.float32(0.7))
+    write_like(recording, tmp_path / "out.m4a", changed)
+    again = read_recording(tmp_path / "out.m4a")
+    assert (again.subtype, again.bits) == ("alac", bits)
+    assert np.array_equal(again.stored, changed)
+
+
+def test_a_coding_of_whole_blocks_is_refused_where_it_would_be_longer(tmp_path):
+    soundfile.write(tmp_path / "in.wav", music(1), RATE, subtype="IMA_ADPCM")
+    recording = read_recording(tmp_path / "in.wav")
+    with pytest.raises(InvalidAudio, match=r"IMA_ADPCM would hold \d+ samples instead of 5000; name another format"):
+        write_like(recording, tmp_path / "out.wav", recording.stored[:, :5000])
+    assert not (tmp_path / "out.wav").exists()
