@@ -113,7 +113,7 @@ def stretch(text: str) -> tuple[float, float]:
                       for one in text.split("-"))  # fmt: skip
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: expected A-B, such as 92.5-100 or 1:32-1:40") from error
-    if not 0 <= begin < end:
+    if not 0 <= begin < end < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a stretch that begins before it ends")
     return begin, end
 

@@ -37,6 +37,7 @@ def restore_all(plan: RestorePlan, task: RestoreFiles) -> int:
     from audiobuff_core.progress import show_progress
 
     print(model_in_words(task.model_place, task.model_choice, task.restorer.meta["profile"]))
+    _say_without_effect(task)
     done, kept, failed = 0, 0, len(plan.missed)
     for reason in plan.missed:
         print(f"error: {reason}", file=sys.stderr)
@@ -54,6 +55,16 @@ def restore_all(plan: RestorePlan, task: RestoreFiles) -> int:
     verb = "would be restored" if task.dry_run else "restored"
     print(f"{done} {verb}, {kept} done before, {failed} failed")
     return EXIT_FAILED if failed else 0
+
+
+def _say_without_effect(task: RestoreFiles) -> None:
+    only_estimates = task.restorer.only_estimates(task.settings.tau)
+    idle = task.settings.without_effect(only_estimates=only_estimates)
+    if not idle:
+        return
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
+    why = "this model's answer at tau 0 is its estimate; --tau above 0 makes it flow"
+    print(f"Note: {options} without effect: {why if task.settings.uses_network else 'the network is left out'}")
 
 
 def is_done(place: RestorePlace, task: RestoreFiles) -> bool:

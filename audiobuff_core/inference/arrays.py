@@ -17,7 +17,7 @@ def as_waveform(audio: Any, sample_rate: int | None) -> tuple[Waveform, Callable
     """`audio` as a waveform, and the way back: samples to its kind, type, device and shape.
 
     Raises:
-        InvalidAudio: neither [samples] nor [channels, samples], no floating point, no rate, or not finite.
+        InvalidAudio: no array, neither [samples] nor [channels, samples], no floating point, no rate, or not finite.
     """
     if isinstance(audio, Waveform):
         rate = audio.sample_rate
@@ -25,6 +25,8 @@ def as_waveform(audio: Any, sample_rate: int | None) -> tuple[Waveform, Callable
     if sample_rate is None:
         raise InvalidAudio("Audio without a sample rate: pass it, in Hz, as the second argument")
     is_tensor = isinstance(audio, torch.Tensor)
+    if not is_tensor and not isinstance(audio, np.ndarray):
+        raise InvalidAudio(f"Audio as {type(audio).__name__}: expected a NumPy array, a torch tensor or a `Waveform`")
     if sample_rate != int(sample_rate):
         raise InvalidAudio(f"Sample rate {sample_rate} Hz: expected a whole number")
     # NumPy has no bfloat16.

@@ -47,7 +47,8 @@ def check_places(source: Path, destination: Path) -> None:
     Raises:
         InvalidConfig: naming both.
     """
-    if source.resolve() == destination.resolve() or (destination.exists() and destination.samefile(source)):
+    both = source.exists() and destination.exists()
+    if source.resolve() == destination.resolve() or (both and destination.samefile(source)):
         raise InvalidConfig(f"Input and output are both {source}: name another output, the input is never overwritten")
     same = source.suffix.lower() == destination.suffix.lower()
     if not same and destination.suffix.lower() not in OUTPUT_SUFFIXES:
@@ -184,6 +185,7 @@ def restore_file(
         "copied": copied,
         "delta": str(delta_path(destination)) if extras.delta else None,
         "settings": settings.as_dict(),
+        "without_effect": settings.without_effect(only_estimates=restorer.only_estimates(settings.tau)),
         "steps": settings.steps_of(restorer.meta["inference"]["steps"]),
         "seed": settings.seed,
         "model": restorer.identity,

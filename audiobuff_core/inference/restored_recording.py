@@ -88,6 +88,8 @@ def restore_recording(
     if not recording.has_headroom:
         limited = _limited(wet, rate, (begin - first, end - first), rows, max(1.0, true_peak))
     stored, changed = _as_stored(recording, wet, first)
+    treatments = [one | {"channels": [row for row in one["channels"] if row in rows]} for one in treatments]
+    treatments = [one for one in treatments if one["channels"]]
     repairs = [one for one in treatments if one["end_seconds"] > begin / rate and one["start_seconds"] < end / rate]
     places = [((first + start) / rate, (first + stop) / rate) for start, stop in limited]
     if by_network is None:

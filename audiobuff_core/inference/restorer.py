@@ -191,7 +191,7 @@ class Restorer:
         )
         damaged = conditions.damaged
         drawn = (section.first_frame, latents.num_frames, latents.dim, chosen.seed)
-        noise = (torch.zeros(1) if self._only_estimates(chosen.tau) else noise_at(*drawn)).expand_as(damaged)
+        noise = (torch.zeros(1) if self.only_estimates(chosen.tau) else noise_at(*drawn)).expand_as(damaged)
         x_1 = flow_to_data(
             field,
             self.meta["source"],
@@ -215,12 +215,14 @@ class Restorer:
     def _guarded(self, correction: Tensor, field: WindowedField) -> Tensor:
         """`correction` without what the network doubts itself, and without trifles."""
         conditions = field.conditions
-        if self._only_estimates(conditions.tau):  # with tau, what is in doubt is wanted
+        if self.only_estimates(conditions.tau):  # with tau, what is in doubt is wanted
             around = round(DOUBT_SECONDS * conditions.frame_rate)
             correction = without_doubtful(correction, field.estimate()[1], self.bands.slices, around)
         return without_trifles(correction, conditions.damaged, self.bands.slices)
 
-    def _only_estimates(self, tau: float) -> bool:
+    def only_estimates(self, tau: float | None = None) -> bool:
+        """Whether nothing is left for the flow at `tau`, None for the model's own: its settings change nothing then."""
+        tau = self.meta["inference"]["tau"] if tau is None else tau
         return self.meta["source"] == "uncertainty" and tau == 0
 
     def _heard(self, levelled: Waveform, tau: float) -> tuple[FrameSequence, Conditions]:

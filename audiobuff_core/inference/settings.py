@@ -15,6 +15,7 @@ SOLVERS: tuple[str, ...] = get_args(Solver)
 
 
 NETWORK = "network"
+OF_THE_FLOW = ("steps", "solver", "cfg", "cfg_structure", "cfg_semantic", "cfg_interval", "sway", "seed")
 LARGEST_SWAY = 1.75
 """Just below 2 / (pi - 2), where the solver's times would begin to turn back."""
 
@@ -89,6 +90,17 @@ class RestoreSettings:
     def uses_network(self) -> bool:
         """Whether anything comes after the exact treatments."""
         return NETWORK not in self.without
+
+    def without_effect(self, *, only_estimates: bool) -> list[str]:
+        """Fields that were set and change nothing: where the network only estimates, or is left out, all of the flow.
+
+        Args:
+            only_estimates: whether the model takes its estimate for the answer, see `Restorer.only_estimates`.
+        """
+        if self.uses_network and not only_estimates:
+            return []
+        plain = RestoreSettings()
+        return [name for name in OF_THE_FLOW if getattr(self, name) != getattr(plain, name)]
 
     @property
     def treatments_left_out(self) -> tuple[str, ...]:

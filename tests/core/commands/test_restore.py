@@ -129,7 +129,7 @@ def test_a_stretch_that_is_absent_and_wrong_words_are_refused(here, model, capsy
     write(here / "in.wav")
     assert restore("in.wav", "-o", "out.wav", "--only", "5-6", *model) == 1
     assert "ends at 0.300 s" in capsys.readouterr().err
-    for wrong in (["--only", "6-5"], ["--only", "now"], ["--channels", "0"], ["--preset", "slow"]):
+    for wrong in (["--only", "6-5"], ["--only", "0-inf"], ["--only", "now"], ["--channels", "0"], ["--preset", "slow"]):
         with pytest.raises(SystemExit) as left:
             restore("in.wav", "-o", "out.wav", *wrong, *model)
         assert left.value.code == 2
@@ -188,6 +188,17 @@ def test_without_a_named_model_the_one_in_the_box_restores(here, capsys):
     report = json.loads((here / "out.wav.json").read_text())
     assert report["model_place"].endswith("builtin_model")
     assert report["model_choice"] == "builtin"
+
+
+def test_options_that_change_nothing_are_said_to(here, capsys):
+    write(here / "in.wav")
+    for given, note in (
+        (["--steps", "3", "--cfg-structure", "2"], "--steps, --cfg-structure without effect"),
+        ([], ""),
+    ):
+        assert restore("in.wav", "-o", "out.wav", "--dry-run", *given) == 0
+        notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Note")]
+        assert [line.startswith(f"Note: {note}") for line in notes] == [True] * bool(note)
 
 
 def test_without_a_named_model_the_champion_goes_before_the_one_in_the_box(here, export, capsys, monkeypatch):

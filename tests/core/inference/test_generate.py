@@ -162,3 +162,11 @@ def test_a_rate_in_kilohertz_is_refused(damaged, export, tmp_path, capsys):
     assert generate.main([*told, "--sample_rate", "44"]) == 1
     assert "--sample_rate 44: expected hertz, 8000 or more" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_missing_input_is_one_line_where_the_output_is_there(export, tmp_path, capsys):
+    out = tmp_path / "out.wav"
+    out.write_bytes(b"of an earlier run")
+    assert generate.main(["--input", str(tmp_path / "no.wav"), "--output", str(out), "--checkpoint", str(export)]) == 1
+    assert "no such file; check the path" in capsys.readouterr().err
+    assert out.read_bytes() == b"of an earlier run"

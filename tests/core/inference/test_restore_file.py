@@ -100,6 +100,23 @@ def test_only_some_channels_change(changing, tmp_path):
         restored(tmp_path, changing, channels=(4,))
 
 
+def test_repairs_of_other_channels_are_not_reported(changing, tmp_path):
+    tones = 0.2 * np.sin(np.arange(RATE) * 0.05)[:, None] * np.ones(2)
+    tones[5_000:5_003] += [[0.5], [-0.6], [0.4]]
+    soundfile.write(tmp_path / "in.wav", tones, RATE, subtype="PCM_16")
+    for wanted, found in ((None, {0, 1}), ((2,), {1})):
+        report, _, _ = restored(tmp_path, changing, channels=wanted, without=("network",))
+        assert {row for one in report["repairs"] for row in one["channels"]} == found
+
+
+def test_settings_that_change_nothing_are_named():
+    settings = RestoreSettings(steps=3, cfg_structure=2.0, strength=0.5)
+    assert settings.without_effect(only_estimates=False) == []
+    assert settings.without_effect(only_estimates=True) == ["steps", "cfg_structure"]
+    left_out = RestoreSettings(seed=2, without=("network",))
+    assert left_out.without_effect(only_estimates=False) == ["seed"]
+
+
 def test_the_band_below_is_kept(changing, tmp_path):
     soundfile.write(tmp_path / "in.wav", music(2.0, 1), RATE, subtype="FLOAT")
     _, before, after = restored(tmp_path, changing, keep_below_hz=3_000.0)

@@ -114,6 +114,8 @@ def test_arrays_come_back_as_they_were_given_and_odd_rates_are_refused(restorer:
         assert torch.equal(back, given.to(dtype))
     with pytest.raises(InvalidAudio, match=r"44100\.5 Hz: expected a whole number"):
         restorer.restore(given, 44_100.5)
+    with pytest.raises(InvalidAudio, match="as list: expected a NumPy array"):
+        restorer.restore([0.1, 0.2], 44_100)
 
 
 def test_a_model_of_other_encoders_is_refused(export: Path, tmp_path: Path) -> None:
