@@ -71,12 +71,19 @@ def _lost(generator: np.random.Generator) -> Fault:
     return Fault("gaps", {"mode": "packets", "packet_ms": 20, "lost_share": generator.uniform(0.05, 0.25), **bursts})
 
 
+def _rumbling(generator: np.random.Generator) -> Fault:
+    place = {"center_hz": float(generator.uniform(20.0, 60.0)), "width_hz": float(generator.uniform(4.0, 20.0))}
+    return Fault("rumble", {**place, "snr_db": float(generator.uniform(0.0, 20.0))})
+
+
 def _quieter(generator: np.random.Generator) -> Fault:
     return Fault("level", {"gain": float(generator.uniform(0.2, 0.8)), "jitter_db": 0.0, "target": "kept"})
 
 
 KINDS: dict[str, Draw] = {
     "hum": lambda g: [_hum(g)],
+    "rumble": lambda g: [_rumbling(g)],
+    "steady noise": lambda g: [Fault("noise", {"color": "white", "snr_db": float(g.uniform(5.0, 25.0))})],
     "hum, drifting": lambda g: [_drifting(g)],
     "clipping": lambda g: [_clipped(g)],
     "clipping, quieter": lambda g: [_clipped(g), _quieter(g)],
