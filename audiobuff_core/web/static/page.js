@@ -2,9 +2,9 @@
 const $ = id => document.getElementById(id);
 const HEADERS = { "X-AudioBuff": "1" };
 const HINTS = {
-  fast: "Half of the steps: to try things out.",
-  balanced: "As many steps as the model recommends.",
-  best: "Twice the steps and a finer solver: takes four times as long.",
+  fast: "Quick, to try things out: half of the steps, where the model takes any.",
+  balanced: "What the model recommends.",
+  best: "Slow: more steps, where the model takes any, and more of the recording heard twice.",
 };
 const UNREACHABLE = "The server can't be reached: is audiobuff serve still running?";
 const PLAY = "M4 2l14 8-14 8z", PAUSE = "M3 2h5v16H3zM12 2h5v16h-5z";
