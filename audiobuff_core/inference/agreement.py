@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment.chain import treat
-from audiobuff_core.treatment.clicks import LONG_DROP_DB, LOWEST_RATE, POSSIBLE, Click, Declick, find_clicks, replaced
+from audiobuff_core.treatment.clicks import LOWEST_RATE, POSSIBLE, Click, Declick, find_clicks, replaced
 from audiobuff_core.treatment.noise import Denoise, gains, is_worth_it, without_noise
 from audiobuff_core.treatment.noise_floor import Floor, excerpts_of, power_of, transform_of
 from audiobuff_core.treatment.protocols import Treated
@@ -29,8 +29,8 @@ LEAST_SHARE = 0.85
 # Deviation of the pauses between them, relative to their mean: 1 for what comes by chance, 0 for what is regular, more
 # for what comes in groups.
 LEAST_UNEVEN, MOST_UNEVEN = 0.6, 2.5
-# All together must be short or glaring, as one by one.
-LONG_MEDIAN_SECONDS = 0.0005
+# All together must be short or quite glaring, as the creaks of a door are not.
+LONG_MEDIAN_SECONDS, LONG_MEDIAN_DROP_DB = 0.0005, 30.0
 MARGIN_SECONDS = 0.0007
 # How sure the judge of noise must be where the network is asked too, in each band and in one of them, and what share of
 # it that one must take away; and how sure to need no second witness.
@@ -128,7 +128,7 @@ def _by_chance(clicks: list[Click], sample_rate: int) -> bool:
     """Whether these are short or glaring, and neither grouped nor regular."""
     pauses = np.diff([click.first for click in clicks])
     seconds = np.median([click.end - click.first for click in clicks]) / sample_rate
-    short = seconds <= LONG_MEDIAN_SECONDS or np.median([click.drop_db for click in clicks]) >= LONG_DROP_DB
+    short = seconds <= LONG_MEDIAN_SECONDS or np.median([click.drop_db for click in clicks]) >= LONG_MEDIAN_DROP_DB
     return bool(short and LEAST_UNEVEN < pauses.std() / pauses.mean() < MOST_UNEVEN)
 
 

@@ -25,7 +25,7 @@ FRAME_SECONDS = 0.05
 BAND_FRAMES = 5
 DOUBT_SECONDS = 1.0
 # What a correction must be above the network's own doubt of it: one that is as steady as noise, and any other one.
-STEADY_RATIO_DB, LEAST_RATIO_DB = 4.0, 18.0
+STEADY_RATIO_DB, LEAST_RATIO_DB = 8.0, 24.0
 # From its tenth to its ninetieth percentile over ten seconds around, in pieces of half a second: steady up to here, and
 # not at all at twice as much.
 STEADY_SPREAD_DB = 2.0
@@ -91,10 +91,10 @@ def without_doubtful(
 
     On unfamiliar sounds - fire, wind and engines that were meant to be heard - a network takes away what it should
     not, but says that it may be far off. In every band, over about `num_frames` around, a correction is made in full
-    where its energy is 24 dB above that of the expected error, and not at all where it is less than 18 dB above it.
+    where its energy is 30 dB above that of the expected error, and not at all where it is less than 24 dB above it.
 
     Only hiss and the like are as loud all the time: a correction that stays within 2 dB for seconds takes noise away,
-    whatever else is heard meanwhile, and is made in full from 10 dB on, and not at all below 4.
+    whatever else is heard meanwhile, and is made in full from 14 dB on, and not at all below 8.
     """
     kept = correction.clone()
     for band in bands:

@@ -21,6 +21,8 @@ LOWEST_HZ = 300.0
 FAINT_DB = -22.0
 # Where next to all is floor, it is what was recorded.
 MOST_SHARE = 0.93
+# A sound that stops while others go on is not the noise of a recording.
+MOST_ABSENT = 0.15
 # The levels of a bin of noise deviate by 5.57 dB; those of tones and of what a computer drew do not.
 LEAST_DEVIATION, MOST_DEVIATION = 0.7, 1.4
 # How much of the floor is taken for certain, how often a sound is looked for, and by how much a bin is turned down at
@@ -57,7 +59,7 @@ class Denoise:
 def without_noise(waveform: Waveform, noisy_bands: Callable[[Samples, Floor, NDArray[np.float64]], Bands]) -> Treated:
     """`waveform` less the floor of each channel in some bands, unless it is faint or all there is.
 
-    Whoever says so, a band is no noise whose bins do not vary as those of noise do.
+    Whoever says so, a band is no noise whose bins do not vary as those of noise do, or that stops while others go on.
 
     Args:
         waveform: any.
@@ -71,8 +73,8 @@ def without_noise(waveform: Waveform, noisy_bands: Callable[[Samples, Floor, NDA
             continue
         certainty = certainty_of_noise(floor)
         deviation = floor.evidence[:, EVIDENCE.index("deviation")]
-        varies = (deviation > LEAST_DEVIATION) & (deviation < MOST_DEVIATION)
-        noisy = varies & noisy_bands(before, floor, np.where(varies, certainty, 0.0))
+        may_be = (deviation > LEAST_DEVIATION) & (deviation < MOST_DEVIATION) & (floor.absence < MOST_ABSENT)
+        noisy = may_be & noisy_bands(before, floor, np.where(may_be, certainty, 0.0))
         if not is_worth_it(floor, noisy):
             continue
         samples = waveform.samples.copy() if samples is None else samples

@@ -26,6 +26,9 @@ FEWEST_FRAMES = 60
 EXCERPT_SECONDS, EXCERPTS = 6.0, 4
 # Frames that are this much below the loudest are digital silence.
 SILENT_DB = -100.0
+# Noise goes on while anything sounds: of the frames this loud against their mean, a band must not be this far below its
+# floor in many.
+SOUNDING_DB, ABSENT_DB = -25.0, -20.0
 # The level is where most frames lie within four deviations, with at most this share of all below.
 MOST_BELOW = 0.35
 # Of the logarithm of an exponential law, in dB; and of the mean over n bins of a Hann window: 4.34 / sqrt(0.72 n).
@@ -45,12 +48,14 @@ class Floor:
         power: mean power of the floor in each bin, on the scale of `transform_of(...).spectrum`, [bins].
         total: mean power of all that sounds, summed over bins.
         evidence: what speaks for and against noise, standardised by hand to about -5 to 5, [bands, EVIDENCE].
+        absence: in what share of the frames in which anything sounds the floor of a band is not there, [bands].
     """
 
     edges: NDArray[np.int64]
     power: NDArray[np.float64]
     total: float
     evidence: NDArray[np.float64]
+    absence: NDArray[np.float64]
 
 
 def transform_of(sample_rate: int) -> ShortTime:
@@ -67,15 +72,18 @@ def floor_of(channel: Samples, sample_rate: int) -> Floor | None:
     if live.sum() < FEWEST_FRAMES:
         return None
     power = np.ascontiguousarray(power[live].T)
+    sounding = energy[live] > 10 ** (SOUNDING_DB / 10) * energy[live].mean()
     edges = _edges(len(power))
     total = float(power.mean(axis=1).sum())
     floor = np.empty(len(power))
-    evidence = np.empty((len(edges) - 1, len(EVIDENCE)))
+    evidence, absence = np.empty((len(edges) - 1, len(EVIDENCE))), np.empty(len(edges) - 1)
     for index, (low, high) in enumerate(itertools.pairwise(edges)):
         octave = np.log2((low + high) / 2 * sample_rate / (2 * (len(power) - 1)))
         floor[low:high], evidence[index] = _band(power[low:high], total, octave)
+        frames_db = _db(power[low:high, sounding].mean(axis=0, dtype=np.float64))
+        absence[index] = (frames_db < _db(floor[low:high].mean()) + ABSENT_DB).mean()
     evidence[:, EVIDENCE.index("noise_share")] = _db(floor.sum() / total) / 20
-    return Floor(edges, _smoothed(floor), total, np.clip(evidence, -5, 5))
+    return Floor(edges, _smoothed(floor), total, np.clip(evidence, -5, 5), absence)
 
 
 def excerpts_of(

@@ -56,6 +56,21 @@ def test_faint_noise_stays():
     assert Denoise().treat(given).waveform is given
 
 
+def test_a_sound_like_noise_that_stops_while_others_go_on_stays(monkeypatch):
+    """Steam is let off for the first 70 %; the floor of it is none of the recording."""
+    monkeypatch.setattr(noise, "certainty_of_noise", lambda floor: np.ones(len(floor.edges) - 1))
+    clean = tones()
+    always = hissing(clean, 10.0, low_hz=2000.0)
+    stopping = np.where(np.arange(len(clean)) < 0.7 * len(clean), always, clean)
+    high = int(np.searchsorted(floor_of(always, RATE).edges, 4000.0 * transform_of(RATE).length / RATE))
+    assert floor_of(always, RATE).absence[high:].max() == 0.0
+    assert floor_of(stopping, RATE).absence[high:].min() > noise.MOST_ABSENT
+    treated = Denoise().treat(waveform(stopping)).waveform.samples[0].astype(np.float64)
+    change, steam = (np.abs(np.fft.rfft(one)) ** 2 for one in (treated - stopping, always - clean))
+    above = np.fft.rfftfreq(len(clean), 1 / RATE) > 4000.0
+    assert change[above].sum() < 1e-3 * steam[above].sum()
+
+
 def test_only_the_channel_and_the_band_of_the_noise_are_touched():
     clean = plucked()
     damaged = hissing(clean, 10.0, low_hz=4000.0, high_hz=9000.0)
