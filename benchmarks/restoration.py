@@ -58,10 +58,10 @@ def cut_clips(corpus: Path, to: Path, count: int, seed: int) -> None:
         write_audio(target, Waveform(clip.copy(), waveform.sample_rate))
 
 
-def run(*argv: str | Path) -> None:
+def run(*argv: str | Path, codes: tuple[int, ...] = (0,)) -> None:
     """One command of AudioBuff, as a user gives it; ends the benchmark where it fails."""
     print("audiobuff", *argv, flush=True)
-    if cli.main([str(one) for one in argv]) != 0:
+    if cli.main([str(one) for one in argv]) not in codes:
         raise SystemExit(f"audiobuff {argv[0]} failed: see above")
 
 
@@ -70,13 +70,15 @@ def evaluate(out: Path, names: list[str]) -> None:
     places = {name: out / "usual" / "operator" if name == USUAL else out / "restored" / name for name in names}
     restored = [f"--restored={name}={place}" for name, place in places.items()]
     folders = ("--clean", out / "clean", "--degraded", out / "degraded")
-    run("evaluate", *folders, *restored, "--metrics", ",".join(METRICS), "--out", out / "report")
+    (out / "report" / "evaluation.json").unlink(missing_ok=True)
+    # 1: an item that a tool moved in time is left out, and named.
+    run("evaluate", *folders, *restored, "--metrics", ",".join(METRICS), "--out", out / "report", codes=(0, 1))
 
 
 def print_table(out: Path) -> None:
     """The means of both halves, as the README shows them."""
     found = json.loads((out / "report" / "evaluation.json").read_text())
-    items = found["items"]
+    items = [one for one in found["items"] if "degraded" in one["rows"]]
     print(f"\n{'':18s}" + "".join(f"{half:>40s}" for half in ("all", *RECIPES)))
     for row in ["degraded", *(one["name"] for one in found["systems"])]:
         cells = []

@@ -33,8 +33,8 @@ LEAST_UNEVEN, MOST_UNEVEN = 0.6, 2.5
 LONG_MEDIAN_SECONDS, LONG_MEDIAN_DROP_DB = 0.0005, 30.0
 MARGIN_SECONDS = 0.0007
 # How sure the judge of noise must be where the network is asked too, in each band and in one of them, and what share of
-# it that one must take away; and how sure to need no second witness.
-POSSIBLE_NOISE, LIKELY_NOISE, LEAST_TAKEN, SURE_NOISE = 0.3, 0.6, 0.5, 0.9
+# it that one must take away, in how many bands at least; and how sure to need no second witness.
+POSSIBLE_NOISE, LIKELY_NOISE, LEAST_TAKEN, FEWEST_BANDS, SURE_NOISE = 0.3, 0.6, 0.5, 2, 0.9
 # What it hears of a longer recording: it costs more than all else.
 HEARD_SECONDS, HEARD_EXCERPTS = 5.0, 2
 # Of a longer recording a fifth is searched first: most have nothing to search for.
@@ -100,7 +100,7 @@ def denoise_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
         if not is_worth_it(floor, possible) or certainty.max() <= LIKELY_NOISE:
             return np.zeros_like(possible)
         agreed = possible & (_taken_by(restorer, channel, waveform.sample_rate, floor) > LEAST_TAKEN)
-        likely = certainty[agreed].max(initial=0.0) > LIKELY_NOISE
+        likely = agreed.sum() >= FEWEST_BANDS and certainty[agreed].max() > LIKELY_NOISE
         return np.asarray((agreed & likely) | (certainty > SURE_NOISE))
 
     return without_noise(waveform, noisy)
