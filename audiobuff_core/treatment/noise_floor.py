@@ -79,9 +79,9 @@ def floor_of(channel: Samples, sample_rate: int) -> Floor | None:
     evidence, absence = np.empty((len(edges) - 1, len(EVIDENCE))), np.empty(len(edges) - 1)
     for index, (low, high) in enumerate(itertools.pairwise(edges)):
         octave = np.log2((low + high) / 2 * sample_rate / (2 * (len(power) - 1)))
-        floor[low:high], evidence[index] = _band(power[low:high], total, octave)
-        frames_db = _db(power[low:high, sounding].mean(axis=0, dtype=np.float64))
-        absence[index] = (frames_db < _db(floor[low:high].mean()) + ABSENT_DB).mean()
+        frames_db = _db(power[low:high].mean(axis=0, dtype=np.float64))
+        floor[low:high], evidence[index] = _band(power[low:high], frames_db, total, octave)
+        absence[index] = (frames_db[sounding] < _db(floor[low:high].mean()) + ABSENT_DB).mean()
     evidence[:, EVIDENCE.index("noise_share")] = _db(floor.sum() / total) / 20
     return Floor(edges, _smoothed(floor), total, np.clip(evidence, -5, 5), absence)
 
@@ -120,11 +120,15 @@ def _edges(num_bins: int) -> NDArray[np.int64]:
     return np.array(edges)
 
 
-def _band(power: Power, total: float, octave: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The floor of each bin of a band, `power` [bins, frames], and the evidence; the share of noise is left out."""
+def _band(
+    power: Power, frames_db: Decibels, total: float, octave: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The floor of each bin of a band, `power` [bins, frames], and the evidence; the share of noise is left out.
+
+    `frames_db` is the mean power of each frame, [frames].
+    """
     num_bins = len(power)
     deviation = DEVIATION_OF_MEAN_DB / np.sqrt(INDEPENDENT_SHARE * num_bins)
-    frames_db = _db(power.mean(axis=0, dtype=np.float64))
     level = _level(frames_db, deviation)
     core = np.abs(frames_db - level) < 2 * deviation
     below = (frames_db < level - 2.5 * deviation) & (frames_db > level - 14.5 * deviation)
