@@ -76,6 +76,10 @@ def _rumbling(generator: np.random.Generator) -> Fault:
     return Fault("rumble", {**place, "snr_db": float(generator.uniform(0.0, 20.0))})
 
 
+def _quantised(generator: np.random.Generator) -> Fault:
+    return Fault("bit_depth", {"bits": int(generator.integers(5, 13)), "dither": "none"})
+
+
 def _quieter(generator: np.random.Generator) -> Fault:
     return Fault("level", {"gain": float(generator.uniform(0.2, 0.8)), "jitter_db": 0.0, "target": "kept"})
 
@@ -92,6 +96,8 @@ KINDS: dict[str, Draw] = {
     "clicks": lambda g: [_clicked(g)],
     "clicks, MP3": lambda g: [_clicked(g), Fault("mp3", {"bit_rate": 128_000, "generations": 1})],
     "lost packets": lambda g: [_lost(g)],
+    "few bits": lambda g: [_quantised(g)],
+    "held samples": lambda g: [Fault("rate_crush", {"rate_hz": int(g.integers(8000, 30000)), "output": "hold"})],
     "offset": lambda g: [Fault("dc_offset", {"offset": float(g.uniform(0.002, 0.05))})],
     "drifting hum, clipping, clicks": lambda g: [_drifting(g), _clicked(g), _clipped(g)],
 }

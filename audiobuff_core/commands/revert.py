@@ -21,6 +21,8 @@ OTHER_NAMES: Final = {
     "denoise": "noise",
     "degap": "gaps",
     "derumble": "rumble",
+    "dequantise": "quantisation",
+    "quantization": "quantisation",
 }
 
 

@@ -18,7 +18,7 @@ from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment.chain import treat
 from audiobuff_core.treatment.clicks import LOWEST_RATE, POSSIBLE, Click, Declick, find_clicks, replaced
-from audiobuff_core.treatment.noise import Denoise, gains, is_worth_it, without_noise
+from audiobuff_core.treatment.noise import LEAST_CERTAINTY, Denoise, gains, is_worth_it, without_noise
 from audiobuff_core.treatment.noise_floor import Floor, excerpts_of, power_of, transform_of
 from audiobuff_core.treatment.protocols import Treated
 
@@ -33,8 +33,8 @@ LEAST_UNEVEN, MOST_UNEVEN = 0.6, 2.5
 LONG_MEDIAN_SECONDS, LONG_MEDIAN_DROP_DB = 0.0005, 30.0
 MARGIN_SECONDS = 0.0007
 # How sure the judge of noise must be where the network is asked too, in each band and in one of them, and what share of
-# it that one must take away, in how many bands at least; and how sure to need no second witness.
-POSSIBLE_NOISE, LIKELY_NOISE, LEAST_TAKEN, FEWEST_BANDS, SURE_NOISE = 0.3, 0.6, 0.5, 2, 0.9
+# it that one must take away, in how many bands at least. As sure as without a network, it needs no second witness.
+POSSIBLE_NOISE, LIKELY_NOISE, LEAST_TAKEN, FEWEST_BANDS = 0.3, 0.6, 0.5, 2
 # What it hears of a longer recording: it costs more than all else.
 HEARD_SECONDS, HEARD_EXCERPTS = 5.0, 2
 # Of a longer recording a fifth is searched first: most have nothing to search for.
@@ -101,7 +101,7 @@ def denoise_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
             return np.zeros_like(possible)
         agreed = possible & (_taken_by(restorer, channel, waveform.sample_rate, floor) > LEAST_TAKEN)
         likely = agreed.sum() >= FEWEST_BANDS and certainty[agreed].max() > LIKELY_NOISE
-        return np.asarray((agreed & likely) | (certainty > SURE_NOISE))
+        return np.asarray((agreed & likely) | (certainty > LEAST_CERTAINTY))
 
     return without_noise(waveform, noisy)
 

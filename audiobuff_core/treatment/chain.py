@@ -13,14 +13,18 @@ from audiobuff_core.treatment.gaps import FillGaps
 from audiobuff_core.treatment.hum import Dehum
 from audiobuff_core.treatment.noise import Denoise
 from audiobuff_core.treatment.protocols import Repair, Treated, Treatment
+from audiobuff_core.treatment.quantisation import Dequantise
 from audiobuff_core.treatment.rumble import Derumble
+from audiobuff_core.treatment.sample_hold import Unhold
 
 # Gaps come first: as long as nothing has been changed, they are exact zeros. Channels come before all that looks at
 # each by itself. Clipping before hum: a recorder cuts off music and hum together, and the flat tops are gone once hum
-# is taken out. Clicks before hum and offset, which they would disturb. Rumble after hum, which
+# is taken out. Clicks before hum and offset, which they would disturb. Held samples and steps as long as
+# nothing has moved them. Rumble after hum, which
 # may lie in its band. Noise when nothing else is left above it.
 _ORDER: tuple[Treatment, ...] = (
-    FillGaps(), ReviveChannel(), FixPolarity(), Declip(), Declick(), Dehum(), Derumble(), Denoise(), RemoveOffset(),
+    FillGaps(), ReviveChannel(), FixPolarity(), Unhold(), Declip(), Declick(), Dequantise(), Dehum(), Derumble(),
+    Denoise(), RemoveOffset(),
 )  # fmt: skip
 TREATMENTS: Mapping[str, Treatment] = MappingProxyType({one.name: one for one in _ORDER})
 

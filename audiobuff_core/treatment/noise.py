@@ -14,7 +14,7 @@ from audiobuff_core.treatment.short_time import ShortTime
 Bands = NDArray[np.bool_]
 
 LOWEST_RATE = 8000
-LEAST_CERTAINTY = 0.75
+LEAST_CERTAINTY = 0.9
 # Below, bands are narrow, and what hums there steadily is music as often as not.
 LOWEST_HZ = 300.0
 # Noise this far below the sound is a part of many good recordings.
@@ -32,6 +32,9 @@ MOST_RATIO = np.float32(1e9)
 # How many noisy bands tell of one between or beyond them, from how many bands away (ten are an octave and a half), and
 # how far below them it must lie to be free of noise.
 NEARBY, FARTHEST, ENDED_DB = 3, 10, -6.0
+# How many noisy bands tell of others as many octaves away, if they span so many and their levels lie on a line, rising
+# by so many dB an octave, but for so much; and how much less than that is taken for certain there.
+FEWEST_ON_LINE, LEAST_OCTAVES, MOST_OCTAVES, SLOPES, MOST_OFF_DB, BEYOND_DB = 5, 0.8, 4.0, (-9.0, 3.0), 1.0, -3.0
 BLOCK_FRAMES = 512
 # The gain of a frame depends on those so far around it: four more in each round.
 REACH_FRAMES = 4 * (ROUNDS + 1)
@@ -78,24 +81,31 @@ def without_noise(waveform: Waveform, noisy_bands: Callable[[Samples, Floor, NDA
         if not is_worth_it(floor, noisy):
             continue
         samples = waveform.samples.copy() if samples is None else samples
-        samples[channel] = _without_floor(before, waveform.sample_rate, floor, noisy)
+        samples[channel] = without_power(before, waveform.sample_rate, *_continued(floor, noisy))
         seconds, size_db = waveform.duration_seconds, change_db(before, samples[channel])
         repairs.append(Repair(Denoise.name, 0.0, seconds, (channel,), size_db, float(certainty[noisy].mean())))
     return Treated(waveform) if samples is None else Treated(Waveform(samples, waveform.sample_rate), tuple(repairs))
 
 
 def is_worth_it(floor: Floor, noisy: Bands) -> bool:
-    """Whether what lies in the bands that are `noisy` is more than next to nothing, and anything rises above floors."""
-    power = float(floor.power[np.repeat(noisy, np.diff(floor.edges))].sum())
-    return power > 10 ** (FAINT_DB / 10) * floor.total and float(floor.power.sum()) < MOST_SHARE * floor.total
+    """Whether the noise that the `noisy` bands tell of is more than next to nothing, and anything rises above floors."""
+    power, bins = floor.power, np.repeat(noisy, np.diff(floor.edges))
+    if noisy.sum() >= FEWEST_ON_LINE:
+        power, bins = _continued(floor, noisy)
+    return (
+        float(power[bins].sum()) > 10 ** (FAINT_DB / 10) * floor.total
+        and float(floor.power.sum()) < MOST_SHARE * floor.total
+    )
 
 
-def _without_floor(channel: Samples, sample_rate: int, floor: Floor, noisy: Bands) -> Samples:
-    """`channel` [samples] less `floor` where it is noise; in blocks, which are not heard."""
+def without_power(
+    channel: Samples, sample_rate: int, power: NDArray[np.float64], bins: Bands | slice = slice(None)
+) -> Samples:
+    """`channel` [samples] less noise of `power` in each bin of `transform_of(...)`, [bins], taken away in `bins` only.
+
+    In blocks, which are not heard.
+    """
     transform = transform_of(sample_rate)
-    power = _continued(floor, noisy)
-    bins = power > 0
-    power[~bins] = floor.power[~bins]
     quiet = np.empty_like(channel)
     # Whole hops: a block has its frames where its neighbours have theirs.
     step = BLOCK_FRAMES * transform.hop
@@ -107,29 +117,53 @@ def _without_floor(channel: Samples, sample_rate: int, floor: Floor, noisy: Band
     return quiet
 
 
-def _continued(floor: Floor, noisy: Bands) -> NDArray[np.float64]:
-    """The power of the noise in each bin, [bins]: the floor where it is noise, 0 where there is none.
+def _continued(floor: Floor, noisy: Bands) -> tuple[NDArray[np.float64], Bands]:
+    """The power of the noise in each bin, and whether there is any, [bins]; the floor where there is none.
 
     Noise goes on under louder sounds, where no floor shows it: between and beyond the noisy bands it is as loud as in
-    those nearby, unless what was measured there is softer; where that is much softer, it has come to an end.
+    those nearby, or as a line through all of them says, unless what was measured there is softer; where that is much
+    softer, it has come to an end.
     """
     widths = np.diff(floor.edges)
     level = np.add.reduceat(floor.power, floor.edges[:-1]) / widths
     known = np.flatnonzero(noisy)
+    line = _line(floor.edges, level, known)
     power = np.where(np.repeat(noisy, widths), floor.power, 0.0)
     for band in np.flatnonzero(~noisy):
         away = np.abs(known - band)
-        expected = float(np.median(level[known[np.argsort(away, kind="stable")[:NEARBY]]]))
-        if away.min() <= FARTHEST and level[band] > 10 ** (ENDED_DB / 10) * expected:
+        if line is not None:
+            expected, least = float(line[band]) * 10 ** (BEYOND_DB / 10), float(line[band])
+        elif len(known) and away.min() <= FARTHEST:
+            expected = least = float(np.median(level[known[np.argsort(away, kind="stable")[:NEARBY]]]))
+        else:
+            continue
+        if level[band] > 10 ** (ENDED_DB / 10) * least:
             bins = slice(floor.edges[band], floor.edges[band + 1])
             power[bins] = np.minimum(floor.power[bins], expected)
-    return power
+    return np.where(power > 0, power, floor.power), power > 0
 
 
-def _block(samples: Samples, transform: ShortTime, power: NDArray[np.float64], bins: NDArray[np.bool_]) -> Samples:
+def _line(edges: NDArray[np.int64], level: NDArray[np.float64], known: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Of noise whose level falls or rises by the same in every octave, as most does: the level of each band, [bands].
+
+    Infinite for those too far away; None if the `known` ones do not lie on a line.
+    """
+    octave, level_db = np.log2((edges[:-1] + edges[1:]) / 2), 10 * np.log10(level + 1e-30)
+    if len(known) < FEWEST_ON_LINE or np.ptp(octave[known]) < LEAST_OCTAVES:
+        return None
+    slope, start = np.polyfit(octave[known], level_db[known], 1)
+    line = start + slope * octave
+    off = float(np.sqrt(np.square(line[known] - level_db[known]).mean()))
+    if off >= MOST_OFF_DB or not SLOPES[0] < slope < SLOPES[1]:
+        return None
+    away = np.abs(octave[:, None] - octave[known]).min(axis=1)
+    return np.where(away <= MOST_OCTAVES, 10 ** (line / 10), np.inf)
+
+
+def _block(samples: Samples, transform: ShortTime, power: NDArray[np.float64], bins: Bands | slice) -> Samples:
     spectrum = transform.spectrum(samples)
-    taken = 1 - gains(power_of(spectrum), power)
-    taken[:, ~bins] = 0
+    taken = np.zeros(spectrum.shape, np.float32)
+    taken[:, bins] = 1 - gains(power_of(spectrum), power)[:, bins]
     # What is taken away is made, and not what is left: where that is nothing, samples stay as they are.
     return samples - transform.samples(spectrum * taken, len(samples))
 

@@ -80,7 +80,7 @@ def test_only_the_channel_and_the_band_of_the_noise_are_touched():
     assert np.array_equal(treated.waveform.samples[0], given.samples[0])
     change = np.abs(np.fft.rfft(treated.waveform.samples[1].astype(np.float64) - damaged)) ** 2
     hertz = np.fft.rfftfreq(len(damaged), 1 / RATE)
-    assert change[hertz < 800].sum() < 1e-4 * change.sum()
+    assert change[hertz < 200].sum() < 1e-4 * change.sum()
 
 
 def test_noise_goes_on_under_what_is_louder():
@@ -91,12 +91,12 @@ def test_noise_goes_on_under_what_is_louder():
     band = int(np.searchsorted(floor.edges, 3000.0 * transform_of(RATE).length / RATE, side="right")) - 1
     noisy = np.ones(len(floor.edges) - 1, dtype=bool)
     noisy[band] = False
-    power = noise._continued(floor, noisy)
+    power, _ = noise._continued(floor, noisy)
     place = slice(floor.edges[band], floor.edges[band + 1])
     assert power[place].max() == pytest.approx(float(np.median(power[floor.edges[band + 1] :])), rel=0.5)
     assert power[place].max() < 0.05 * floor.power[place].max()
     floor.power[place] *= 1e-6
-    assert not noise._continued(floor, noisy)[place].any()
+    assert not noise._continued(floor, noisy)[1][place].any()
 
 
 @pytest.mark.parametrize("num_samples", [1, 2, 1000, 12_000])

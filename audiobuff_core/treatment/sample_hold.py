@@ -1,0 +1,120 @@
+"""Held samples: a lower rate brought to a higher one by repeating each sample, as early converters did."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiobuff_core.audio.waveform import Samples, Waveform
+from audiobuff_core.treatment.protocols import Repair, Treated, change_db
+
+Places = NDArray[np.float64]
+
+LOWEST_RATE = 8000
+# How many samples a value is held for, on average, and how many changes of value there must be.
+LEAST_HELD, MOST_HELD, FEWEST_CHANGES = 1.2, 40.0, 500
+# The share of samples like the one before that is worth a closer look, of changes that may come between the instants of
+# the lower rate, and of those instants that must bring one.
+LEAST_REPEATED, MOST_STRAY, LEAST_CHANGING = 0.12, 0.01, 0.3
+FIRST_CHANGES = 64
+BLOCK, MARGIN, TRIED = 1 << 17, 64, 1 << 14
+
+
+class Unhold:
+    """Draws a smooth line, a cubic spline, through the middles of the held values; they stay what they are.
+
+    Between them the images of the sound above half of the lower rate go, and so does the unsteadiness of instants that
+    had to wait for a sample of the higher one. What folded back when the lower rate was made stays.
+    """
+
+    name = "sample_hold"
+
+    def treat(self, waveform: Waveform) -> Treated:
+        """`waveform` with lines for stairs; the very `waveform` where nothing is held at a steady rate."""
+        samples, repairs = waveform.samples, []
+        for channel, before in enumerate(waveform.samples if waveform.sample_rate >= LOWEST_RATE else ()):
+            instants, share = held_instants(before)
+            if not len(instants):
+                continue
+            samples = waveform.samples.copy() if samples is waveform.samples else samples
+            samples[channel] = _through(before, _smoother(before, instants))
+            size_db = change_db(before, samples[channel])
+            repairs.append(Repair(self.name, 0.0, waveform.duration_seconds, (channel,), size_db, share))
+        return Treated(Waveform(samples, waveform.sample_rate), tuple(repairs)) if repairs else Treated(waveform)
+
+
+def held_instants(channel: Samples) -> tuple[Places, float]:
+    """The middle of each held value of `channel` [samples], in samples; none if they are not held at a steady rate.
+
+    Also the share of changes of value that come when they must.
+    """
+    nothing = np.empty(0), 0.0
+    repeated = channel[1:] == channel[:-1]
+    sounding = channel[1:] != 0
+    if float((repeated & sounding).sum()) < LEAST_REPEATED * max(FEWEST_CHANGES, float(sounding.sum())):
+        return nothing
+    changes = 1 + np.flatnonzero(~repeated).astype(np.float64)
+    if len(changes) < FEWEST_CHANGES:
+        return nothing
+    held = _guess(changes)
+    if not LEAST_HELD <= held <= MOST_HELD:
+        return nothing
+    first, held = _fitted(changes, held)
+    if not LEAST_HELD <= held <= MOST_HELD:
+        return nothing
+    # A change comes at the first sample after its instant.
+    late = changes - first - held * np.round((changes - first) / held)
+    stray = float((np.abs(late - np.median(late)) > 0.52).mean())
+    if stray > MOST_STRAY or len(changes) < LEAST_CHANGING * (changes[-1] - changes[0]) / held:
+        return nothing
+    middle = first - 0.5 + held / 2
+    begin = middle - np.floor((middle + 0.5) / held) * held
+    return np.arange(begin, len(channel) - 0.5, held), 1 - stray
+
+
+def _guess(changes: Places) -> float:
+    """How long most values are held: the mean of the two neighbouring lengths that are met most often."""
+    lengths = np.diff(changes)
+    count = np.bincount(lengths[lengths <= MOST_HELD + 1].astype(np.int64), minlength=3)
+    shorter = int(np.argmax(count[:-1] + count[1:]))
+    both = count[shorter] + count[shorter + 1]
+    return float(shorter + count[shorter + 1] / max(1, both))
+
+
+def _fitted(changes: Places, held: float) -> tuple[float, float]:
+    """When the changes begin, and how far they are apart: by ever more of them, counted by what is known so far."""
+    first, number = changes[0], FIRST_CHANGES
+    while True:
+        some = changes[:number]
+        whole = np.round((some - first) / held)
+        held, first = (float(value) for value in np.polyfit(whole, some, 1))
+        if number >= len(changes) or not LEAST_HELD <= held <= MOST_HELD:
+            return first, held
+        number *= 2
+
+
+def _smoother(channel: Samples, instants: Places) -> Places:
+    """`instants`, or the samples nearest to them if those were the ones: what leaves less beyond the lower rate."""
+    some = instants[np.argmax(np.abs(channel)[_nearest(instants)]) :][:TRIED]
+    some = some if len(some) == min(TRIED, len(instants)) else instants[:TRIED]
+    beyond = []
+    for tried in (some, np.round(some)):
+        line = _through(channel, tried)[int(some[0]) : int(some[-1])]
+        spectrum = np.abs(np.fft.rfft(line * np.hanning(len(line))))
+        beyond.append(float(np.square(spectrum[round(len(line) / 2 / (some[1] - some[0])) :]).sum()))
+    return instants if beyond[0] <= beyond[1] else np.round(instants)
+
+
+def _nearest(instants: Places) -> NDArray[np.int64]:
+    return np.round(instants).astype(np.int64)
+
+
+def _through(channel: Samples, instants: Places) -> Samples:
+    """The spline through `channel` [samples] at `instants`, in blocks, which are not heard."""
+    from scipy.interpolate import CubicSpline
+
+    smooth = channel.copy()
+    for start in range(0, len(instants), BLOCK):
+        known = instants[max(0, start - MARGIN) : start + BLOCK + MARGIN]
+        end = instants[start + BLOCK] if start + BLOCK < len(instants) else instants[-1] + 1e-6
+        places = np.arange(np.ceil(instants[start] - 1e-6), end).astype(np.int64)
+        smooth[places] = CubicSpline(known, channel[_nearest(known)].astype(np.float64))(places).astype(np.float32)
+    return smooth
