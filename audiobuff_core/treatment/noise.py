@@ -18,7 +18,7 @@ LEAST_CERTAINTY = 0.9
 # Below, bands are narrow, and what hums there steadily is music as often as not.
 LOWEST_HZ = 300.0
 # Noise this far below the sound is a part of many good recordings.
-FAINT_DB = -22.0
+FAINT_DB = -21.0
 # Where next to all is floor, it is what was recorded.
 MOST_SHARE = 0.93
 # A sound that stops while others go on is not the noise of a recording.
@@ -27,7 +27,7 @@ MOST_ABSENT = 0.15
 LEAST_DEVIATION, MOST_DEVIATION = 0.7, 1.4
 # How much of the floor is taken for certain, how often a sound is looked for, and by how much a bin is turned down at
 # most.
-FLOOR_SHARE, ROUNDS, LEAST_GAIN = 1.2, 3, 0.01
+FLOOR_SHARE, ROUNDS, LEAST_GAIN = 1.35, 3, 0.003
 MOST_RATIO = np.float32(1e9)
 # How many noisy bands tell of one between or beyond them, from how many bands away (ten are an octave and a half), and
 # how far below them it must lie to be free of noise.
@@ -88,7 +88,7 @@ def without_noise(waveform: Waveform, noisy_bands: Callable[[Samples, Floor, NDA
 
 
 def is_worth_it(floor: Floor, noisy: Bands) -> bool:
-    """Whether the noise that the `noisy` bands tell of is more than next to nothing, and anything rises above floors."""
+    """Whether the noise that `noisy` bands tell of is more than next to nothing, and anything rises above floors."""
     power, bins = floor.power, np.repeat(noisy, np.diff(floor.edges))
     if noisy.sum() >= FEWEST_ON_LINE:
         power, bins = _continued(floor, noisy)
