@@ -33,7 +33,7 @@ MOST_RATIO = np.float32(1e9)
 # how far below them it must lie to be free of noise.
 NEARBY, FARTHEST, ENDED_DB = 3, 10, -6.0
 # How many noisy bands tell of others as many octaves away, if they span so many and their levels lie on a line, rising
-# by so many dB an octave, but for so much; and how much less than that is taken for certain there.
+# by so many dB an octave, but for so much; and how much less than that is taken for certain from `FARTHEST` on.
 FEWEST_ON_LINE, LEAST_OCTAVES, MOST_OCTAVES, SLOPES, MOST_OFF_DB, BEYOND_DB = 5, 0.8, 4.0, (-9.0, 3.0), 1.0, -3.0
 BLOCK_FRAMES = 512
 # The gain of a frame depends on those so far around it: four more in each round.
@@ -132,7 +132,8 @@ def _continued(floor: Floor, noisy: Bands) -> tuple[NDArray[np.float64], Bands]:
     for band in np.flatnonzero(~noisy):
         away = np.abs(known - band)
         if line is not None:
-            expected, least = float(line[band]) * 10 ** (BEYOND_DB / 10), float(line[band])
+            least = float(line[band])
+            expected = least * 10 ** (BEYOND_DB / 10 * min(1.0, float(away.min()) / FARTHEST))
         elif len(known) and away.min() <= FARTHEST:
             expected = least = float(np.median(level[known[np.argsort(away, kind="stable")[:NEARBY]]]))
         else:
