@@ -25,7 +25,7 @@ FRAME_SECONDS = 0.05
 BAND_FRAMES = 5
 DOUBT_SECONDS = 1.0
 # What a correction must be above the network's own doubt of it: one that is as steady as noise, and any other one.
-STEADY_RATIO_DB, LEAST_RATIO_DB = 8.0, 24.0
+STEADY_RATIO_DB, LEAST_RATIO_DB = 10.0, 24.0
 # From its tenth to its ninetieth percentile over ten seconds around, in pieces of half a second: steady up to here, and
 # not at all at twice as much.
 STEADY_SPREAD_DB = 2.0
