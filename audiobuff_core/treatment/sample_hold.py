@@ -14,7 +14,7 @@ LEAST_HELD, MOST_HELD, FEWEST_CHANGES = 1.2, 40.0, 500
 # The share of samples like the one before that is worth a closer look, of changes that may come between the instants of
 # the lower rate, and of those instants that must bring one.
 LEAST_REPEATED, MOST_STRAY, LEAST_CHANGING = 0.12, 0.01, 0.3
-FIRST_CHANGES = 64
+FIRST_CHANGES, MOST_COMPARED = 64, 1 << 16
 BLOCK, MARGIN, TRIED = 1 << 17, 64, 1 << 14
 
 
@@ -52,7 +52,7 @@ def held_instants(channel: Samples) -> tuple[Places, float]:
     if float((repeated & sounding).sum()) < LEAST_REPEATED * max(FEWEST_CHANGES, float(sounding.sum())):
         return nothing
     changes = 1 + np.flatnonzero(~repeated).astype(np.float64)
-    if len(changes) < FEWEST_CHANGES:
+    if len(changes) < FEWEST_CHANGES or _kinds_of_change(channel, changes) < FEWEST_CHANGES:
         return nothing
     held = _guess(changes)
     if not LEAST_HELD <= held <= MOST_HELD:
@@ -68,6 +68,12 @@ def held_instants(channel: Samples) -> tuple[Places, float]:
     middle = first - 0.5 + held / 2
     begin = middle - np.floor((middle + 0.5) / held) * held
     return np.arange(begin, len(channel) - 0.5, held), 1 - stray
+
+
+def _kinds_of_change(channel: Samples, changes: Places) -> int:
+    """How many different ones there are: few in a tone whose period is that of a pattern of equal neighbours."""
+    places = changes[:MOST_COMPARED].astype(np.int64)
+    return len(np.unique(channel[places - 1] + 1j * channel[places]))
 
 
 def _guess(changes: Places) -> float:

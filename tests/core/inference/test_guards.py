@@ -89,7 +89,7 @@ def test_what_is_as_steady_as_noise_needs_less_certainty():
     correction = torch.randn(2, 900, 80, generator=torch.Generator().manual_seed(5))
     gusts = (torch.arange(900) // 90 % 2).float() + 0.3
     correction[1, :, :40] *= gusts[:, None] / gusts.square().mean().sqrt()
-    doubt = torch.full_like(correction, 0.2)  # 14 dB less
+    doubt = torch.full_like(correction, 0.16)  # 16 dB less
     kept = without_doubtful(correction, doubt, bands, 86)
     share = kept.square().mean(dim=1) / correction.square().mean(dim=1)
     assert (share[0] > 0.7).all()
@@ -101,7 +101,7 @@ def test_steadiness_is_judged_by_seconds_around():
     correction = torch.randn(1, 4000, 40, generator=torch.Generator().manual_seed(5))
     gusts = (torch.arange(2000) // 90 % 2).float() + 0.3
     correction[0, 2000:] *= gusts[:, None] / gusts.square().mean().sqrt()
-    kept = without_doubtful(correction, torch.full_like(correction, 0.2), (slice(0, 40),), 86)
+    kept = without_doubtful(correction, torch.full_like(correction, 0.16), (slice(0, 40),), 86)
     share = kept[0].square().mean(dim=1) / correction[0].square().mean(dim=1)
     assert share[:1400].min() > 0.7
     assert share[2600:].max() < 0.3

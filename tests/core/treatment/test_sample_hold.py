@@ -55,8 +55,15 @@ def test_sixteen_bits_and_one_channel_of_two():
 
 @pytest.mark.parametrize(
     "sound",
-    [plucked, drums, square_waves, lambda: np.round(plucked() * 15) / 15, lambda: np.zeros(RATE)],
-    ids=["strings", "drums", "chip", "few bits", "silence"],
+    [
+        plucked,
+        drums,
+        square_waves,
+        lambda: np.round(plucked() * 15) / 15,
+        lambda: np.round(np.sin(2 * np.pi * 0.3 * np.arange(RATE)) * 2**23) / 2**23,
+        lambda: np.zeros(RATE),
+    ],
+    ids=["strings", "drums", "chip", "few bits", "equal neighbours", "silence"],
 )
 def test_what_is_not_held_at_a_steady_rate_is_left_alone(sound):
     given = waveform(sound())
