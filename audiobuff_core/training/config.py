@@ -40,7 +40,7 @@ class TrainingConfig:
         p_uncond: probability that both side streams are replaced by their nulls.
         p_drop_stream: probability that one alone is.
         source: where the flow starts: `noise`, `damaged` or `uncertainty` (see `flow.source`); another than the
-            profile's brings the tau_max, p_tau, start_share and inference_steps that suit it.
+            profile's brings the tau_max, p_tau, start_share, inference_steps and inference_tau that suit it.
         tau_max: largest share of noise in the source `damaged`, largest multiple of the scale in `uncertainty`.
         p_tau: probability that an item has any noise in its source.
         times: `logit_normal` or `uniform`.
@@ -210,9 +210,9 @@ PROFILES["large"] = replace(
 # What another source than the profile's wants besides, unless it is given too. The estimate of `uncertainty` has all of
 # t = 0, tau = 0, and its flow no use for a source without noise; noise has to be taken away in many steps.
 _OF_SOURCE: dict[str, dict[str, Any]] = {
-    "noise": {"start_share": 0.0, "inference_steps": 16},
-    "damaged": {},
-    "uncertainty": {"tau_max": 1.0, "p_tau": 1.0, "start_share": 0.5, "inference_steps": 8},
+    "noise": {"start_share": 0.0, "inference_steps": 16, "inference_tau": None},
+    "damaged": {"inference_tau": None},
+    "uncertainty": {"tau_max": 1.0, "p_tau": 1.0, "start_share": 0.5, "inference_steps": 8, "inference_tau": None},
 }
 
 

@@ -89,6 +89,14 @@ def test_an_unknown_profile_is_refused() -> None:
         config_for("huge", {})
 
 
+@pytest.mark.parametrize("source", ["noise", "damaged"])
+def test_another_source_brings_what_suits_it(source: str) -> None:
+    """The estimate alone, tau 0, which `builtin` recommends, is nothing that a flow from noise could start at."""
+    assert PROFILES["builtin"].inference_tau == 0.0
+    assert config_for("builtin", {"source": source}).inference_tau is None
+    assert config_for("builtin", {"source": source, "inference_tau": 0.5}).inference_tau == 0.5
+
+
 def test_a_checkpoint_is_named_by_all_that_decides_it() -> None:
     key = training_key("abc", profile="demo", seed=1)
     assert key == training_key("abc", profile="demo", seed=1)
