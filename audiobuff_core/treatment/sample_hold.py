@@ -47,11 +47,9 @@ def held_instants(channel: Samples) -> tuple[Places, float]:
     Also the share of changes of value that come when they must.
     """
     nothing = np.empty(0), 0.0
-    repeated = channel[1:] == channel[:-1]
-    sounding = channel[1:] != 0
-    if float((repeated & sounding).sum()) < LEAST_REPEATED * max(FEWEST_CHANGES, float(sounding.sum())):
+    if not _has_repeated(channel):
         return nothing
-    changes = 1 + np.flatnonzero(~repeated).astype(np.float64)
+    changes = 1 + np.flatnonzero(channel[1:] != channel[:-1]).astype(np.float64)
     if len(changes) < FEWEST_CHANGES or _kinds_of_change(channel, changes) < FEWEST_CHANGES:
         return nothing
     held = _guess(changes)
@@ -68,6 +66,17 @@ def held_instants(channel: Samples) -> tuple[Places, float]:
     middle = first - 0.5 + held / 2
     begin = middle - np.floor((middle + 0.5) / held) * held
     return np.arange(begin, len(channel) - 0.5, held), 1 - stray
+
+
+def _has_repeated(channel: Samples) -> bool:
+    """Whether enough samples are like the one before, silence aside; in blocks."""
+    repeated, sounding = 0, 0
+    for start in range(0, len(channel) - 1, BLOCK):
+        before, now = channel[start : start + BLOCK], channel[start + 1 : start + BLOCK + 1]
+        heard = now != 0
+        sounding += int(heard.sum())
+        repeated += int((heard & (now == before[: len(now)])).sum())
+    return repeated >= LEAST_REPEATED * max(FEWEST_CHANGES, sounding)
 
 
 def _kinds_of_change(channel: Samples, changes: Places) -> int:
