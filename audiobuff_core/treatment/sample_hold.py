@@ -52,20 +52,21 @@ def held_instants(channel: Samples) -> tuple[Places, float]:
     changes = 1 + np.flatnonzero(channel[1:] != channel[:-1]).astype(np.float64)
     if len(changes) < FEWEST_CHANGES or _kinds_of_change(channel, changes) < FEWEST_CHANGES:
         return nothing
-    held = _guess(changes)
-    if not LEAST_HELD <= held <= MOST_HELD:
-        return nothing
-    first, held = _fitted(changes, held)
-    if not LEAST_HELD <= held <= MOST_HELD:
-        return nothing
-    # A change comes at the first sample after its instant.
-    late = changes - first - held * np.round((changes - first) / held)
-    stray = float((np.abs(late - np.median(late)) > 0.52).mean())
-    if stray > MOST_STRAY or len(changes) < LEAST_CHANGING * (changes[-1] - changes[0]) / held:
-        return nothing
-    middle = first - 0.5 + held / 2
-    begin = middle - np.floor((middle + 0.5) / held) * held
-    return np.arange(begin, len(channel) - 0.5, held), 1 - stray
+    for neighbours in (2, 3):
+        held = _guess(changes, neighbours)
+        if not LEAST_HELD <= held <= MOST_HELD:
+            continue
+        first, held = _fitted(changes, held)
+        if not LEAST_HELD <= held <= MOST_HELD:
+            continue
+        # A change comes at the first sample after its instant.
+        late = changes - first - held * np.round((changes - first) / held)
+        stray = float((np.abs(late - np.quantile(late, (0.02, 0.98)).mean()) > 0.52).mean())
+        if stray <= MOST_STRAY and len(changes) >= LEAST_CHANGING * (changes[-1] - changes[0]) / held:
+            middle = first - 0.5 + held / 2
+            begin = middle - np.floor((middle + 0.5) / held) * held
+            return np.arange(begin, len(channel) - 0.5, held), 1 - stray
+    return nothing
 
 
 def _has_repeated(channel: Samples) -> bool:
@@ -85,13 +86,13 @@ def _kinds_of_change(channel: Samples, changes: Places) -> int:
     return len(np.unique(channel[places - 1] + 1j * channel[places]))
 
 
-def _guess(changes: Places) -> float:
-    """How long most values are held: the mean of the two neighbouring lengths that are met most often."""
+def _guess(changes: Places, neighbours: int) -> float:
+    """How long most values are held: the mean of the neighbouring lengths, so many, that are met most often."""
     lengths = np.diff(changes)
-    count = np.bincount(lengths[lengths <= MOST_HELD + 1].astype(np.int64), minlength=3)
-    shorter = int(np.argmax(count[:-1] + count[1:]))
-    both = count[shorter] + count[shorter + 1]
-    return float(shorter + count[shorter + 1] / max(1, both))
+    count = np.bincount(lengths[lengths <= MOST_HELD + 1].astype(np.int64), minlength=neighbours)
+    shortest = int(np.argmax(np.convolve(count, np.ones(neighbours, np.int64), "valid")))
+    some = count[shortest : shortest + neighbours]
+    return float(shortest + some @ np.arange(neighbours) / max(1, some.sum()))
 
 
 def _fitted(changes: Places, held: float) -> tuple[float, float]:
