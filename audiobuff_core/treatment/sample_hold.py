@@ -14,6 +14,7 @@ LEAST_HELD, MOST_HELD, FEWEST_CHANGES = 1.2, 40.0, 500
 # The share of samples like the one before that is worth a closer look, of changes that may come between the instants of
 # the lower rate, and of those instants that must bring one.
 LEAST_REPEATED, MOST_STRAY, LEAST_CHANGING = 0.12, 0.01, 0.3
+LEAST_STRAY_BY_CHANCE, ANY_PLACES = 0.2, np.arange(1000.0)
 FIRST_CHANGES, MOST_COMPARED = 64, 1 << 16
 BLOCK, MARGIN, TRIED = 1 << 17, 64, 1 << 14
 
@@ -59,14 +60,26 @@ def held_instants(channel: Samples) -> tuple[Places, float]:
         first, held = _fitted(changes, held)
         if not LEAST_HELD <= held <= MOST_HELD:
             continue
-        # A change comes at the first sample after its instant.
-        late = changes - first - held * np.round((changes - first) / held)
-        stray = float((np.abs(late - np.quantile(late, (0.02, 0.98)).mean()) > 0.52).mean())
-        if stray <= MOST_STRAY and len(changes) >= LEAST_CHANGING * (changes[-1] - changes[0]) / held:
+        # A change comes at the first sample after its instant. Where any sample would do, that proves nothing.
+        late = _late(changes, first, held)
+        middle_late = np.quantile(late, (0.02, 0.98)).mean()
+        stray, by_chance = (
+            float((np.abs(one - middle_late) > 0.52).mean()) for one in (late, _late(ANY_PLACES, first, held))
+        )
+        if (
+            stray <= MOST_STRAY
+            and by_chance > LEAST_STRAY_BY_CHANCE
+            and len(changes) >= LEAST_CHANGING * (changes[-1] - changes[0]) / held
+        ):
             middle = first - 0.5 + held / 2
             begin = middle - np.floor((middle + 0.5) / held) * held
             return np.arange(begin, len(channel) - 0.5, held), 1 - stray
     return nothing
+
+
+def _late(places: Places, first: float, held: float) -> Places:
+    """How long after the nearest instant each of `places` comes."""
+    return places - first - held * np.round((places - first) / held)
 
 
 def _has_repeated(channel: Samples) -> bool:
