@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment.chain import treat
-from audiobuff_core.treatment.clicks import LOWEST_RATE, POSSIBLE, Click, Declick, find_clicks, replaced
+from audiobuff_core.treatment.clicks import POSSIBLE, Click, Declick, find_clicks, replaced
 from audiobuff_core.treatment.noise import LEAST_CERTAINTY, Denoise, gains, is_worth_it, without_noise
 from audiobuff_core.treatment.noise_floor import Floor, excerpts_of, power_of, transform_of
-from audiobuff_core.treatment.protocols import Treated
+from audiobuff_core.treatment.protocols import LOWEST_RATE, Treated
 
 FEWEST = 16
 FEWEST_A_SECOND = 2.0

@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.treatment.autoregression import interpolate, prediction_error_filter
 from audiobuff_core.treatment.places import joined, repairs_of_channel, runs
-from audiobuff_core.treatment.protocols import Repair, Treated
+from audiobuff_core.treatment.protocols import LOWEST_RATE, Repair, Treated
 
 Samples = NDArray[np.float64]
 Channel = NDArray[np.float32]
 
 BLOCK_SECONDS = 0.093
 ORDER = 32
-LOWEST_RATE = 8000
 QUIETEST_ERROR = 1e-5
 NORMAL_MEDIAN = 0.6745
 LONGEST_SECONDS = 0.004

@@ -6,12 +6,11 @@ from numpy.typing import NDArray
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.treatment.autoregression import interpolate, prediction_error_filter
 from audiobuff_core.treatment.places import repairs_of_channel, runs
-from audiobuff_core.treatment.protocols import Repair, Treated
+from audiobuff_core.treatment.protocols import LOWEST_RATE, Repair, Treated
 
 Samples = NDArray[np.float64]
 Channel = NDArray[np.float32]
 
-LOWEST_RATE = 8000
 SHORTEST_SECONDS = 0.003
 LONGEST_SECONDS = 0.045
 CONTEXT_SECONDS = 0.06

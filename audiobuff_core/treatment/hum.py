@@ -6,11 +6,10 @@ from numpy.typing import NDArray
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.treatment.hum_fit import SHORTEST_SECONDS, HumFit, fit_hum, linked_fit
 from audiobuff_core.treatment.hum_track import HOP_SECONDS, SPECTRUM_SECONDS, comb_scores
-from audiobuff_core.treatment.protocols import Repair, Treated, change_db
+from audiobuff_core.treatment.protocols import LOWEST_RATE, Repair, Treated, change_db
 
 ANALYSIS_RATE = 3000
 BLOCK_SECONDS = 30
-LOWEST_RATE = 8000
 
 
 class Dehum:

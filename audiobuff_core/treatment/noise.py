@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.treatment.noise_floor import EVIDENCE, Floor, Power, floor_of, power_of, transform_of
 from audiobuff_core.treatment.noise_judge import certainty_of_noise
-from audiobuff_core.treatment.protocols import Repair, Treated, change_db
+from audiobuff_core.treatment.protocols import Treated, treat_channels
 from audiobuff_core.treatment.short_time import ShortTime
 
 Bands = NDArray[np.bool_]
 
-LOWEST_RATE = 8000
 LEAST_CERTAINTY = 0.9
 # Below, bands are narrow, and what hums there steadily is music as often as not.
 LOWEST_HZ = 300.0
@@ -68,23 +67,21 @@ def without_noise(waveform: Waveform, noisy_bands: Callable[[Samples, Floor, NDA
         waveform: any.
         noisy_bands: says of a channel [samples], its floor and the judge's certainty [bands] which bands are noise.
     """
-    samples: Samples | None = None
-    repairs: list[Repair] = []
-    for channel, before in enumerate(waveform.samples if waveform.sample_rate >= LOWEST_RATE else ()):
+
+    def quieter(before: Samples) -> tuple[Samples, float] | None:
         floor = floor_of(before, waveform.sample_rate)
         if floor is None:
-            continue
+            return None
         certainty = certainty_of_noise(floor)
         deviation = floor.evidence[:, EVIDENCE.index("deviation")]
         may_be = (deviation > LEAST_DEVIATION) & (deviation < MOST_DEVIATION) & (floor.absence < MOST_ABSENT)
         noisy = may_be & noisy_bands(before, floor, np.where(may_be, certainty, 0.0))
         if not is_worth_it(floor, noisy):
-            continue
-        samples = waveform.samples.copy() if samples is None else samples
-        samples[channel] = without_power(before, waveform.sample_rate, *_continued(floor, noisy))
-        seconds, size_db = waveform.duration_seconds, change_db(before, samples[channel])
-        repairs.append(Repair(Denoise.name, 0.0, seconds, (channel,), size_db, float(certainty[noisy].mean())))
-    return Treated(waveform) if samples is None else Treated(Waveform(samples, waveform.sample_rate), tuple(repairs))
+            return None
+        quiet = without_power(before, waveform.sample_rate, *_continued(floor, noisy))
+        return quiet, float(certainty[noisy].mean())
+
+    return treat_channels(Denoise.name, waveform, quieter)
 
 
 def is_worth_it(floor: Floor, noisy: Bands) -> bool:

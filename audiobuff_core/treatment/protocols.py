@@ -1,13 +1,16 @@
 """What a treatment is: detect, verify, treat the samples concerned and say so; or leave the recording alone."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiobuff_core.audio.waveform import Waveform
+from audiobuff_core.audio.waveform import Samples, Waveform
 
+# In Hz; below, too little is left of a sound to tell a fault from it.
+LOWEST_RATE = 8000
 FLOOR_DB = -200.0
 BLOCK_SAMPLES = 1 << 20
 
@@ -60,6 +63,24 @@ class Treatment(Protocol):
     def treat(self, waveform: Waveform) -> Treated:
         """`waveform` repaired: the same rate, channels and number of samples; may exceed full scale."""
         ...
+
+
+def treat_channels(
+    kind: str, waveform: Waveform, treated: Callable[[Samples], tuple[Samples, float] | None]
+) -> Treated:
+    """`waveform` with each channel treated as a whole, if its rate is not below 8 kHz.
+
+    `treated` makes of a channel [samples] another one and says how sure it is, 0 to 1; None leaves it as it is.
+    """
+    samples, repairs = waveform.samples, []
+    for channel, before in enumerate(waveform.samples if waveform.sample_rate >= LOWEST_RATE else ()):
+        if (found := treated(before)) is None:
+            continue
+        samples = waveform.samples.copy() if samples is waveform.samples else samples
+        samples[channel], confidence = found
+        size_db = change_db(before, samples[channel])
+        repairs.append(Repair(kind, 0.0, waveform.duration_seconds, (channel,), size_db, confidence))
+    return Treated(Waveform(samples, waveform.sample_rate), tuple(repairs)) if repairs else Treated(waveform)
 
 
 def change_db(before: NDArray[np.floating], after: NDArray[np.floating]) -> float:

@@ -6,9 +6,8 @@ from numpy.typing import NDArray
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.treatment.noise import without_power
 from audiobuff_core.treatment.noise_floor import excerpts_of, power_of, transform_of
-from audiobuff_core.treatment.protocols import Repair, Treated, change_db
+from audiobuff_core.treatment.protocols import Treated, treat_channels
 
-LOWEST_RATE = 8000
 # Of a longer recording, the loudest of so many blocks are looked at.
 BLOCK, MOST_BLOCKS = 1 << 14, 8
 # How many levels it must use, how many of them to either side of zero it may have at most (13 bits), and how many times
@@ -41,21 +40,19 @@ class Dequantise:
 
     def treat(self, waveform: Waveform) -> Treated:
         """`waveform` with finer steps; the very `waveform` where it has no coarse ones."""
-        samples, repairs = waveform.samples, []
-        for channel, before in enumerate(waveform.samples if waveform.sample_rate >= LOWEST_RATE else ()):
+        rate = waveform.sample_rate
+
+        def finer(before: Samples) -> tuple[Samples, float] | None:
             step, share = step_of(before)
-            error = _error_of(before, waveform.sample_rate, step) if step else 0.0
+            error = _error_of(before, rate, step) if step else 0.0
             if not error:
-                continue
-            samples = waveform.samples.copy() if samples is waveform.samples else samples
-            power = np.full(transform_of(waveform.sample_rate).num_bins, error * _white_power(waveform.sample_rate))
-            change = without_power(before, waveform.sample_rate, power) - before
+                return None
+            power = np.full(transform_of(rate).num_bins, error * _white_power(rate))
             # Triangular dither moves a sample by a step more.
             most = np.float32(step * (0.5 if error < DITHERED * ERROR * step**2 else 1.5))
-            samples[channel] = before + np.clip(change, -most, most)
-            size_db = change_db(before, samples[channel])
-            repairs.append(Repair(self.name, 0.0, waveform.duration_seconds, (channel,), size_db, share))
-        return Treated(Waveform(samples, waveform.sample_rate), tuple(repairs)) if repairs else Treated(waveform)
+            return before + np.clip(without_power(before, rate, power) - before, -most, most), share
+
+        return treat_channels(self.name, waveform, finer)
 
 
 def step_of(channel: Samples) -> tuple[float, float]:

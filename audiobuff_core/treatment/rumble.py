@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
 from audiobuff_core.audio.waveform import Waveform
-from audiobuff_core.treatment.protocols import Repair, Treated, change_db
+from audiobuff_core.treatment.protocols import LOWEST_RATE, Repair, Treated, change_db
 from audiobuff_core.treatment.short_time import ShortTime
 
 Real = NDArray[np.float64]
 
-LOWEST_RATE = 8000
 ANALYSIS_RATE = 1000
 FRAME, HOP = 1024, 256
 SHORTEST_SECONDS, PIECE_SECONDS = 4.5, 12.0

@@ -4,17 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiobuff_core.audio.waveform import Samples, Waveform
-from audiobuff_core.treatment.protocols import Repair, Treated, change_db
+from audiobuff_core.treatment.protocols import Treated, treat_channels
 
 Places = NDArray[np.float64]
 
-LOWEST_RATE = 8000
 # How many samples a value is held for, on average, and how many changes of value there must be.
 LEAST_HELD, MOST_HELD, FEWEST_CHANGES = 1.2, 40.0, 500
 # The share of samples like the one before that is worth a closer look, of changes that may come between the instants of
 # the lower rate, and of those instants that must bring one.
 LEAST_REPEATED, MOST_STRAY, LEAST_CHANGING = 0.12, 0.01, 0.3
 LEAST_STRAY_BY_CHANCE, ANY_PLACES = 0.2, np.arange(1000.0)
+# Half a sample: how much a change may be off.
+FARTHEST_OFF = 0.52
 FIRST_CHANGES, MOST_COMPARED = 64, 1 << 16
 BLOCK, MARGIN, TRIED = 1 << 17, 64, 1 << 14
 
@@ -30,16 +31,12 @@ class Unhold:
 
     def treat(self, waveform: Waveform) -> Treated:
         """`waveform` with lines for stairs; the very `waveform` where nothing is held at a steady rate."""
-        samples, repairs = waveform.samples, []
-        for channel, before in enumerate(waveform.samples if waveform.sample_rate >= LOWEST_RATE else ()):
+
+        def joined(before: Samples) -> tuple[Samples, float] | None:
             instants, share = held_instants(before)
-            if not len(instants):
-                continue
-            samples = waveform.samples.copy() if samples is waveform.samples else samples
-            samples[channel] = _through(before, _smoother(before, instants))
-            size_db = change_db(before, samples[channel])
-            repairs.append(Repair(self.name, 0.0, waveform.duration_seconds, (channel,), size_db, share))
-        return Treated(Waveform(samples, waveform.sample_rate), tuple(repairs)) if repairs else Treated(waveform)
+            return (_through(before, _smoother(before, instants)), share) if len(instants) else None
+
+        return treat_channels(self.name, waveform, joined)
 
 
 def held_instants(channel: Samples) -> tuple[Places, float]:
@@ -54,27 +51,26 @@ def held_instants(channel: Samples) -> tuple[Places, float]:
     if len(changes) < FEWEST_CHANGES or _kinds_of_change(channel, changes) < FEWEST_CHANGES:
         return nothing
     for neighbours in (2, 3):
-        held = _guess(changes, neighbours)
-        if not LEAST_HELD <= held <= MOST_HELD:
-            continue
-        first, held = _fitted(changes, held)
-        if not LEAST_HELD <= held <= MOST_HELD:
-            continue
-        # A change comes at the first sample after its instant. Where any sample would do, that proves nothing.
-        late = _late(changes, first, held)
-        middle_late = np.quantile(late, (0.02, 0.98)).mean()
-        stray, by_chance = (
-            float((np.abs(one - middle_late) > 0.52).mean()) for one in (late, _late(ANY_PLACES, first, held))
-        )
-        if (
-            stray <= MOST_STRAY
-            and by_chance > LEAST_STRAY_BY_CHANCE
-            and len(changes) >= LEAST_CHANGING * (changes[-1] - changes[0]) / held
-        ):
+        first, held = _fitted(changes, _guess(changes, neighbours))
+        if LEAST_HELD <= held <= MOST_HELD and (share := _share_in_time(changes, first, held)):
             middle = first - 0.5 + held / 2
             begin = middle - np.floor((middle + 0.5) / held) * held
-            return np.arange(begin, len(channel) - 0.5, held), 1 - stray
+            return np.arange(begin, len(channel) - 0.5, held), share
     return nothing
+
+
+def _share_in_time(changes: Places, first: float, held: float) -> float:
+    """The share of changes that come when they must, 0 if that proves no steady rate.
+
+    A change comes at the first sample after its instant. Where nearly any sample would do, that proves nothing.
+    """
+    late = _late(changes, first, held)
+    usual = np.quantile(late, (0.02, 0.98)).mean()
+    stray, by_chance = (
+        float((np.abs(one - usual) > FARTHEST_OFF).mean()) for one in (late, _late(ANY_PLACES, first, held))
+    )
+    enough = len(changes) >= LEAST_CHANGING * (changes[-1] - changes[0]) / held
+    return 1 - stray if stray <= MOST_STRAY and by_chance > LEAST_STRAY_BY_CHANCE and enough else 0.0
 
 
 def _late(places: Places, first: float, held: float) -> Places:
@@ -111,22 +107,21 @@ def _guess(changes: Places, neighbours: int) -> float:
 def _fitted(changes: Places, held: float) -> tuple[float, float]:
     """When the changes begin, and how far they are apart: by ever more of them, counted by what is known so far."""
     first, number = changes[0], FIRST_CHANGES
-    while True:
+    while LEAST_HELD <= held <= MOST_HELD and number < 2 * len(changes):
         some = changes[:number]
         whole = np.round((some - first) / held)
         held, first = (float(value) for value in np.polyfit(whole, some, 1))
-        if number >= len(changes) or not LEAST_HELD <= held <= MOST_HELD:
-            return first, held
         number *= 2
+    return first, held
 
 
 def _smoother(channel: Samples, instants: Places) -> Places:
     """`instants`, or the samples nearest to them if those were the ones: what leaves less beyond the lower rate."""
-    some = instants[np.argmax(np.abs(channel)[_nearest(instants)]) :][:TRIED]
+    some = instants[np.argmax(np.abs(channel[_nearest(instants)])) :][:TRIED]
     some = some if len(some) == min(TRIED, len(instants)) else instants[:TRIED]
     beyond = []
     for tried in (some, np.round(some)):
-        line = _through(channel, tried)[int(some[0]) : int(some[-1])]
+        line = _line(channel, tried)
         spectrum = np.abs(np.fft.rfft(line * np.hanning(len(line))))
         beyond.append(float(np.square(spectrum[round(len(line) / 2 / (some[1] - some[0])) :]).sum()))
     return instants if beyond[0] <= beyond[1] else np.round(instants)
@@ -137,13 +132,29 @@ def _nearest(instants: Places) -> NDArray[np.int64]:
 
 
 def _through(channel: Samples, instants: Places) -> Samples:
-    """The spline through `channel` [samples] at `instants`, in blocks, which are not heard."""
+    """`channel` [samples], but between the first and the last of `instants` the spline through it there.
+
+    In blocks, which are not heard.
+    """
+    smooth = channel.copy()
+    for start in range(0, len(instants) - 1, BLOCK):
+        first = max(0, start - MARGIN)
+        known = instants[first : start + BLOCK + MARGIN + 1]
+        line = _line(channel, known)
+        skipped = _first_after(instants[start]) - _first_after(known[0])
+        here = slice(_first_after(instants[start]), _first_after(known[0]) + len(line))
+        smooth[here] = line[skipped:]
+    return smooth
+
+
+def _line(channel: Samples, instants: Places) -> Samples:
+    """The spline through `channel` at `instants`, at all samples from the first to the last of them."""
     from scipy.interpolate import CubicSpline
 
-    smooth = channel.copy()
-    for start in range(0, len(instants), BLOCK):
-        known = instants[max(0, start - MARGIN) : start + BLOCK + MARGIN]
-        end = instants[start + BLOCK] if start + BLOCK < len(instants) else instants[-1] + 1e-6
-        places = np.arange(np.ceil(instants[start] - 1e-6), end).astype(np.int64)
-        smooth[places] = CubicSpline(known, channel[_nearest(known)].astype(np.float64))(places).astype(np.float32)
-    return smooth
+    places = np.arange(_first_after(instants[0]), instants[-1] + 1e-6)
+    values = channel[_nearest(instants)].astype(np.float64)
+    return np.asarray(CubicSpline(instants, values)(places).astype(np.float32))
+
+
+def _first_after(instant: float) -> int:
+    return int(np.ceil(instant - 1e-6))
