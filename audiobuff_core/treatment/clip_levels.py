@@ -14,6 +14,8 @@ SHORTEST_RUN = 3
 FEWEST_SAMPLES = 8
 LEAST_SHARE = 3e-4
 LEAST_SHARE_IN_RUNS = 0.4
+# A level below the extreme must be met so much less often: in a recording of few bits, they all hold many samples.
+LEAST_ABOVE_NEXT = 3.0
 
 NUM_BINS = 400
 SPREAD = 0.05
@@ -55,7 +57,7 @@ def find_levels(samples: Channel) -> list[ClipLevel]:
 
 
 def _exact_level(samples: Channel, sign: int) -> ClipLevel | None:
-    """The extreme, if many of the samples there stand in runs of three or more."""
+    """The extreme, if many of the samples there stand in runs of three or more, and the level below has few."""
     extreme = float(samples.max() if sign > 0 else -samples.min())
     if extreme < QUIETEST_LEVEL:
         return None
@@ -65,7 +67,13 @@ def _exact_level(samples: Channel, sign: int) -> ClipLevel | None:
     in_runs = int(inner.sum()) + 2 * int(np.count_nonzero(np.diff(inner.astype(np.int8)) == 1))
     if in_runs < max(FEWEST_SAMPLES, LEAST_SHARE * len(samples)) or in_runs < LEAST_SHARE_IN_RUNS * at_level.sum():
         return None
-    return level
+    return level if at_level.sum() >= LEAST_ABOVE_NEXT * _at_next(samples * np.float32(sign), at_level) else None
+
+
+def _at_next(samples: Channel, at_level: Mask) -> int:
+    """How many of `samples` are at the highest level that is not reached `at_level`."""
+    below = samples[~at_level]
+    return int(np.count_nonzero(below >= below.max(initial=0.0) - SAME_LEVEL_STEPS))
 
 
 def _blurred_level(samples: Channel, sign: int) -> tuple[ClipLevel, bool] | None:

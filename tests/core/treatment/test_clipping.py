@@ -66,3 +66,13 @@ def test_any_rate(rate):
     clean = tones(2.0, rate)
     treated = Declip().treat(waveform(clipped(clean), rate=rate))
     assert si_sdr_db(clean, treated.waveform.samples[0].astype(np.float64)) > si_sdr_db(clean, clipped(clean)) + 3.0
+
+
+def test_flat_steps_of_few_bits_are_no_clipping():
+    clean = tones(6.0) * np.exp(-np.arange(6 * RATE) / RATE)
+    coarse = np.round(clean / np.abs(clean).max() * 12) / 12
+    given = waveform(coarse)
+    assert Declip().treat(given).waveform is given
+    level = 0.6
+    clipped = waveform(np.clip(coarse, -np.floor(level * 12) / 12, np.floor(level * 12) / 12))
+    assert Declip().treat(clipped).repairs
