@@ -4,6 +4,7 @@ import soxr
 from sounds_to_treat import RATE, drums, plucked, square_waves, tones, waveform
 
 from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
+from audiobuff_core.treatment.clip_levels import find_levels
 from audiobuff_core.treatment.clipping import Declip
 
 
@@ -69,10 +70,9 @@ def test_any_rate(rate):
 
 
 def test_flat_steps_of_few_bits_are_no_clipping():
-    clean = tones(6.0) * np.exp(-np.arange(6 * RATE) / RATE)
-    coarse = np.round(clean / np.abs(clean).max() * 12) / 12
-    given = waveform(coarse)
-    assert Declip().treat(given).waveform is given
-    level = 0.6
-    clipped = waveform(np.clip(coarse, -np.floor(level * 12) / 12, np.floor(level * 12) / 12))
-    assert Declip().treat(clipped).repairs
+    seconds = np.arange(2 * RATE) / RATE
+    drum = np.exp(-2 * seconds) * np.sin(2 * np.pi * 55 * seconds)
+    assert find_levels((np.round(12 * drum / np.abs(drum).max()) / 12).astype(np.float32)) == []
+    cut = (np.round(60 * clipped(tones())) / 60).astype(np.float32)
+    assert all(level.exact for level in find_levels(cut))
+    assert Declip().treat(waveform(cut)).repairs
