@@ -22,7 +22,7 @@ from audiobuff_core.seeding import digest
 # 4: AAC and Opus end with the sound, not with the silence that their delay had left.
 # 5: MP3 of a constant bit rate by another build of LAME, from 16 bits at full scale.
 # 6: rumble treated, hum with few harmonics, and only glaring clicks where they are long.
-CODE_VERSION = "7"
+CODE_VERSION = "8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +183,7 @@ def _degrade(folder: StepFolder, clean: PristineTrack, rows: list[PlanRow], want
     """Render the rows of one track that are not there yet, and treat them."""
     from audiobuff_core.degradation.render import render, render_target
     from audiobuff_core.treatment.chain import treat
+    from audiobuff_core.treatment.lost_band import FillBand
     from audiobuff_core.treatment.noise import Denoise
 
     missing = [row for row in rows if not _is_finished(folder, row)]
@@ -194,7 +195,8 @@ def _degrade(folder: StepFolder, clean: PristineTrack, rows: list[PlanRow], want
         if _target_name(row) in wanted:
             write_audio(join(folder.path, _target_name(row)), render_target(row, waveform))
             folder.finish(_target_name(row), {"key": wanted[_target_name(row)]})
-        treated = treat(damaged, without=(Denoise.name,))  # of noise the network is a witness: it must know it
+        # Of noise the network is a witness, it must know it; and a flow is to fill lost bands itself.
+        treated = treat(damaged, without=(Denoise.name, FillBand.name))
         heard = _treated_name(row) if treated.repairs else _name(row)
         if treated.repairs:
             write_audio(join(folder.path, heard), treated.waveform)

@@ -16,7 +16,7 @@ from audiobuff_core.progress import track
 from audiobuff_core.seeding import digest
 
 # Raise it when the same clips and network would give other restorations.
-CODE_VERSION = "4"
+CODE_VERSION = "5"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ Steady noise is found by its statistics, which wind, rain and engines have too. 
 what it would leave is left; where it would take away half of the noise, all of it goes.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment.chain import treat
 from audiobuff_core.treatment.clicks import POSSIBLE, Click, Declick, find_clicks, replaced
+from audiobuff_core.treatment.lost_band import FillBand
 from audiobuff_core.treatment.noise import LEAST_CERTAINTY, Denoise, gains, is_worth_it, without_noise
 from audiobuff_core.treatment.noise_floor import Floor, excerpts_of, power_of, transform_of
 from audiobuff_core.treatment.protocols import LOWEST_RATE, Treated
@@ -45,18 +47,24 @@ def treat_with(restorer: Restorer | None, waveform: Waveform, *, without: Collec
     """`waveform` after the treatments but those named in `without`; clicks and noise by agreement with `restorer`.
 
     Noise is left to a network that learned to take it away itself, and would miss it: only those that say that they
-    are `denoised_first`, as the one in the box does, have it treated.
+    are `denoised_first`, as the one in the box does, have it treated. Just so a lost band is left to a network with a
+    flow, which can invent.
 
     Raises:
         InvalidConfig: `without` names no treatment.
     """
     if restorer is None:
         return treat(waveform, without=without)
-    treated = treat(waveform, without={*without, Denoise.name})
+    treated = treat(waveform, without={*without, Denoise.name, FillBand.name})
     repairs = list(treated.repairs)
-    for name, by_agreement in ((Declick.name, declick_by_agreement), (Denoise.name, denoise_by_agreement)):
-        if name not in without and (name != Denoise.name or restorer.meta["inference"].get("denoised_first")):
-            treated = by_agreement(restorer, treated.waveform)
+    last: dict[str, Callable[[Waveform], Treated]] = {Declick.name: partial(declick_by_agreement, restorer)}
+    if restorer.meta["inference"].get("denoised_first"):
+        last[Denoise.name] = partial(denoise_by_agreement, restorer)
+    if restorer.only_estimates():
+        last[FillBand.name] = FillBand().treat
+    for name, treatment in last.items():
+        if name not in without:
+            treated = treatment(treated.waveform)
             repairs += treated.repairs
     return Treated(treated.waveform, tuple(sorted(repairs, key=lambda repair: (repair.start_seconds, repair.kind))))
 

@@ -11,6 +11,7 @@ from audiobuff_core.treatment.clipping import Declip
 from audiobuff_core.treatment.dc import RemoveOffset
 from audiobuff_core.treatment.gaps import FillGaps
 from audiobuff_core.treatment.hum import Dehum
+from audiobuff_core.treatment.lost_band import FillBand
 from audiobuff_core.treatment.noise import Denoise
 from audiobuff_core.treatment.protocols import Repair, Treated, Treatment
 from audiobuff_core.treatment.quantisation import Dequantise
@@ -21,10 +22,10 @@ from audiobuff_core.treatment.sample_hold import Unhold
 # each by itself. Clipping before hum: a recorder cuts off music and hum together, and the flat tops are gone once hum
 # is taken out. Clicks before hum and offset, which they would disturb. Held samples and steps as long as
 # nothing has moved them. Rumble after hum, which
-# may lie in its band. Noise when nothing else is left above it.
+# may lie in its band. Noise when nothing else is left above it, and a lost band is filled when nothing hides its edge.
 _ORDER: tuple[Treatment, ...] = (
     FillGaps(), ReviveChannel(), FixPolarity(), Unhold(), Declip(), Declick(), Dequantise(), Dehum(), Derumble(),
-    Denoise(), RemoveOffset(),
+    Denoise(), RemoveOffset(), FillBand(),
 )  # fmt: skip
 TREATMENTS: Mapping[str, Treatment] = MappingProxyType({one.name: one for one in _ORDER})
 

@@ -24,9 +24,9 @@ ROUNDING, LEAST_SHARE = 3e-7, 0.9
 # Waves of a sound chip have few levels, too, and need no others: they stay on one and then leap. What was rounded stays
 # on a level no more than so many times as often as it goes to the next one.
 MOST_STAYING = 30.0
-# Rounding errors are white noise of a twelfth of a squared step; triangular dither makes that three times as much. Where
-# next to nothing else sounds, no less than a part of it may be found, and so many times as much, a little less than
-# three, if it is dither; what is found between or beyond is a sound that goes on in all frames.
+# Rounding errors are white noise of a twelfth of a squared step; triangular dither makes that three times as much.
+# Where next to nothing else sounds, no less than a part of it may be found, and so many times as much, a little less
+# than three, if it is dither; what is found between or beyond is a sound that goes on in all frames.
 ERROR, LEAST_HEARD, DITHERED = 1 / 12, 0.4, (2.4, 2.85)
 QUIET_SHARE = 0.05
 
@@ -115,12 +115,12 @@ def _error_of(channel: Samples, sample_rate: int, step: float) -> float:
     transform = transform_of(sample_rate)
     power = np.concatenate([power_of(transform.spectrum(one)) for one in excerpts_of(channel, sample_rate)])
     power /= _white_power(sample_rate)
-    least = ERROR * step**2
+    least = float(ERROR * step**2)
     sounding = power[power.mean(axis=1) > least, 1:]
     if len(sounding) < FEWEST_FRAMES:
         return 0.0
     # Half of a noise's frames are below ln 2 of its mean.
-    quiet = float(np.quantile(np.median(sounding, axis=0), QUIET_SHARE)) / np.log(2)
-    if DITHERED[0] < quiet / least < DITHERED[1]:
+    quiet = float(np.quantile(np.median(sounding, axis=0), QUIET_SHARE) / np.log(2))
+    if DITHERED[0] * least < quiet < DITHERED[1] * least:
         return quiet
     return least if quiet > LEAST_HEARD * least else 0.0
