@@ -85,6 +85,7 @@ def test_pinball_is_least_at_the_quantiles(lessons):
     assert loss(20.0, 50.0) < min(loss(18.0, 50.0), loss(22.0, 50.0), loss(20.0, 48.0), loss(20.0, 52.0))
 
 
+@pytest.mark.slow
 def test_it_learns_from_what_was_prepared(lessons, tmp_path, monkeypatch, capsys):
     for index, highest_hz in enumerate((RATE, RATE, RATE, 4200.0, 4200.0, 4200.0)):
         write_audio(tmp_path / "in" / f"{index}.wav", Waveform(bursts(index, highest_hz)[None], RATE))

@@ -139,6 +139,7 @@ def here(recordings: dict[str, Waveform], export: Path, tmp_path: Path, monkeypa
         monkeypatch.delenv(variable, raising=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 @pytest.mark.usefixtures("here")
 def test_blocks_run(page: Path) -> None:

@@ -14,6 +14,7 @@ def offset_in_page(setting: dict[str, str]) -> int:
     return int(made.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="a setting of torch on Linux")
 def test_tensors_lie_in_large_pages_unless_turned_off():
     assert offset_in_page({}) == 0

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import dagster as dg
+import pytest
 from ticks import KINDS
 
 
@@ -25,6 +26,7 @@ SHARD_ASSETS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_new_shard_is_made_whole_a_changed_one_again_and_an_equal_one_not(place):
     place.instance.add_dynamic_partitions("shards", ["one", "two"])
     for shard in ("one", "two"):

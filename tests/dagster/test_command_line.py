@@ -65,7 +65,14 @@ def test_the_originals_commands_tell_wrong_usage_in_one_line_too(module, capsys)
     assert said.startswith("python -m audiobuff_core.")
 
 
-@pytest.mark.parametrize(("word", "unbuffered"), [("doctor", ""), ("doctor", "1"), ("--help", "")])
+@pytest.mark.parametrize(
+    ("word", "unbuffered"),
+    [
+        pytest.param("doctor", "", marks=pytest.mark.slow),
+        pytest.param("doctor", "1", marks=pytest.mark.slow),
+        ("--help", ""),
+    ],
+)
 def test_a_reader_that_goes_away_ends_the_command_quietly(word, unbuffered):
     command = subprocess.Popen(
         [sys.executable, "-m", "audiobuff_assets.cli", word],

@@ -147,6 +147,7 @@ def test_nothing_is_redone_when_nothing_changed(lineage, options):
     assert lineage.get_runs_count() == before
 
 
+@pytest.mark.slow
 def test_another_seed_redoes_the_damage_but_finds_the_audio_again(lineage, options):
     shard = list_shards(storage_root())[0]
     pristine, plan = (data_versions(lineage, key(name))[shard] for name in ("audio/pristine", "degradation/plan"))
@@ -185,6 +186,7 @@ def test_a_file_missing_from_a_folder_is_noticed_and_made_again(lineage, options
     assert {lost: lost.read_bytes() for lost in before} == before
 
 
+@pytest.mark.slow
 def test_a_blocking_check_stops_what_is_downstream(lineage, options, monkeypatch):
     shard = list_shards(storage_root())[0]
     damaged_before = latest_record(lineage, key("audio/degraded"), shard)

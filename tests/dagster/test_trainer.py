@@ -97,7 +97,7 @@ def test_a_trainer_that_fails_is_one_line(ranks):
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+    "number", [signal.SIGINT, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGTERM, signal.SIGKILL))]
 )
 def test_a_cancelled_training_saves_and_leaves_no_process(ranks, tmp_path, number):
     ranks(STUBBORN)

@@ -101,6 +101,7 @@ def test_a_killed_run_is_known_to_be_dead(instance):
     assert health.status == WorkerStatus.FAILED
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_the_daemon_that_launched_it(instance):
     run = instance.create_run_for_job(slow_job, job_code_origin=dg.reconstructable(slow_job).get_python_origin())
     daemon = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])

@@ -37,6 +37,7 @@ def assert_restored(folder: Path) -> None:
         assert made_by["target"].startswith("dac-")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["dac", "dac-summed"])
 def test_prepare_train_restore(tmp_path, monkeypatch, space):
     save_descript(tmp_path / "dac.pth", SMALL_DAC)

@@ -27,6 +27,7 @@ def test_limits_that_make_no_sense_are_one_line(export, capsys, options):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_it_serves_until_it_is_interrupted_and_leaves_nothing(export, tmp_path):
     command = [sys.executable, "-m", "audiobuff_assets.cli", "serve", "--port", "0", "--checkpoint", str(export)]
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}

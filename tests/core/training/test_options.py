@@ -33,7 +33,7 @@ def test_every_option_is_explained() -> None:
         assert len(str(actions[name].help)) > len(f" (poc: {getattr(TrainingConfig(), name)})"), name
 
 
-@pytest.mark.parametrize("profile", ["builtin", "base", "large"])
+@pytest.mark.parametrize("profile", ["builtin", "base", pytest.param("large", marks=pytest.mark.slow)])
 def test_the_arithmetic_is_six_operations_a_parameter_and_frame(snapshot: Snapshot, profile: str) -> None:
     """Three products of two operations each (forward, and two backward) for every weight of a matrix."""
     config = config_for(profile, {"batch_size": 2, "precision": "bf16", "p_tau": 0.0})
@@ -82,6 +82,7 @@ def test_the_planned_memory_is_what_the_backward_pass_holds(snapshot: Snapshot, 
     assert planned == pytest.approx(held, rel=0.02)
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_is_planned_with_the_memory_that_it_saves(snapshot: Snapshot) -> None:
     """Of each block its input, and of one the insides, however deep the network."""
     dataset = LatentDataset(snapshot, "train", segment_frames=32)
