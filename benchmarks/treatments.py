@@ -80,6 +80,10 @@ def _quantised(generator: np.random.Generator) -> Fault:
     return Fault("bit_depth", {"bits": int(generator.integers(5, 13)), "dither": "none"})
 
 
+def _by_telephone(generator: np.random.Generator) -> Fault:
+    return Fault("codec", {"codec": str(generator.choice(["gsm", "mu_law", "a_law"])), "generations": 1})
+
+
 def _quieter(generator: np.random.Generator) -> Fault:
     return Fault("level", {"gain": float(generator.uniform(0.2, 0.8)), "jitter_db": 0.0, "target": "kept"})
 
@@ -98,6 +102,7 @@ KINDS: dict[str, Draw] = {
     "lost packets": lambda g: [_lost(g)],
     "few bits": lambda g: [_quantised(g)],
     "held samples": lambda g: [Fault("rate_crush", {"rate_hz": int(g.integers(8000, 30000)), "output": "hold"})],
+    "telephone": lambda g: [_by_telephone(g)],
     "offset": lambda g: [Fault("dc_offset", {"offset": float(g.uniform(0.002, 0.05))})],
     "drifting hum, clipping, clicks": lambda g: [_drifting(g), _clicked(g), _clipped(g)],
 }
