@@ -52,7 +52,7 @@ LOWER_RATES_HZ = (5362.0, 7800.0, 10_660.0, 11_500.0, 15_500.0)
 # Shares of what is drawn: cut off, ended early, cut off by hand; the rest is made to end early.
 DRAWN = (0.45, 0.15, 0.25)
 # Of those cut off by hand, so many had ended early before.
-ENDED_SHARE = 0.15
+ENDED_SHARE = 0.35
 LEVEL_SPREAD_DB = 5.0
 
 

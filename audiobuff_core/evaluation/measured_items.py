@@ -102,6 +102,8 @@ def _read(item: Item) -> tuple[dict[str, Waveform], list[Problem]]:
         except AudioBuffError as error:
             problems.append(Problem(item.name, row, "unreadable", " ".join(str(error).split())))
     clean = waveforms.get("clean")
+    if clean is not None and item.clean_gain != 1.0:
+        clean = waveforms["clean"] = clean.scaled(item.clean_gain)
     for row, waveform in waveforms.items():
         if clean is None or row == "clean":
             continue

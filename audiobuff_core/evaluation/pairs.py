@@ -67,6 +67,8 @@ class Item:
         kinds: of damage, none where it is not known.
         damage: the same in words, with parameters.
         seconds: system to the seconds that it took, where it left them beside its output.
+        clean_gain: what the clean recording is multiplied by (linear): a level that is no fault, but a part of the
+            damage, is not to be undone.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Item:
     kinds: tuple[str, ...] = ()
     damage: str = ""
     seconds: Mapping[str, float] | None = None
+    clean_gain: float = 1.0
 
 
 def pair_files(
@@ -165,7 +168,7 @@ def _item(
     name: str, found: Mapping[str, dict[str, Path]], systems: list[str], table: Mapping[str, tuple[str, ...]] | None
 ) -> Item:
     degraded = found[FLOOR][name]
-    kinds, damage = _damage(degraded)
+    kinds, damage, clean_gain = _damage(degraded)
     restored = {system: found[system][name] for system in systems}
     seconds = {system: _beside(path).get("seconds") for system, path in restored.items()}
     return Item(
@@ -176,6 +179,7 @@ def _item(
         kinds=kinds if table is None else table.get(name, ()),
         damage=damage,
         seconds={system: float(one) for system, one in seconds.items() if isinstance(one, int | float)},
+        clean_gain=clean_gain,
     )
 
 
@@ -196,16 +200,19 @@ def _given_up(item: Item) -> list[Problem]:
     ]
 
 
-def _damage(degraded: Path) -> tuple[tuple[str, ...], str]:
-    """Kinds and words of the row beside a damaged file."""
+def _damage(degraded: Path) -> tuple[tuple[str, ...], str, float]:
+    """Kinds and words of the row beside a damaged file, and at what level its clean recording is the goal."""
     from audiobuff_core.degradation.plan import PlanRow
+    from audiobuff_core.degradation.render import target_gain
     from audiobuff_core.evaluation.players import row_in_words
 
+    beside = _beside(degraded)
     try:
-        row = PlanRow.from_dict(_beside(degraded)["row"])
-    except (KeyError, TypeError):
-        return (), ""
-    return tuple(dict.fromkeys(fault.kind for fault in row.faults)) or (CLEAN_KIND,), row_in_words(row)
+        row = PlanRow.from_dict(beside["row"])
+        gain = target_gain(row) * float(beside.get("output_gain", 1.0))
+    except (KeyError, TypeError, ValueError):
+        return (), "", 1.0
+    return tuple(dict.fromkeys(fault.kind for fault in row.faults)) or (CLEAN_KIND,), row_in_words(row), gain
 
 
 def _beside(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from audiobuff_core.evaluation.evaluation import evaluate
 from audiobuff_core.evaluation.metrics.registry import METRICS
 from audiobuff_core.evaluation.pairs import System, read_kinds
 from audiobuff_core.evaluation.tables_csv import items_csv, table_csv
+from audiobuff_core.files import write_json
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,19 @@ def test_kinds_come_from_the_rows_that_degrade_wrote(found):
     assert found.scores["hum"]["half"]["si_sdr_db"].mean.num_values == 2
     assert not found.scores["hum"]["half"]["si_sdr_db"].gain.excludes_zero  # two items decide nothing
     assert found.items[0].item.damage == "noise (snr db 3); hum (hertz 50)"
+
+
+@pytest.mark.parametrize(("target", "expected_db"), [("scaled", 0.0), ("kept", 14.0)])
+def test_a_level_that_is_no_fault_is_not_to_be_undone(tmp_path, target, expected_db):
+    fault = {"kind": "level", "parameters": {"gain": 0.2, "jitter_db": 0.0, "target": target}}
+    row = {"track_id": "a", "audio_hash": "", "variant": 0, "recipe": "audiobuff", "seed": 1, "faults": [fault]}
+    write(tmp_path / "clean" / "a.wav", clean_sound(0))
+    for folder in ("degraded", "same"):
+        write(tmp_path / folder / "a.wav", 0.1 * clean_sound(0))
+    write_json(tmp_path / "degraded" / "a.wav.json", {"row": row, "output_gain": 0.5})
+    rows = measured(tmp_path, systems=("same",)).items[0].rows
+    # Half of the level is lost to the format of the file, which nobody is to give back.
+    assert rows["same"]["lsd_db"] == pytest.approx(expected_db, abs=2.0)
 
 
 def test_a_table_of_kinds_replaces_the_rows(folders):
