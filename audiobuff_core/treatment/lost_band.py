@@ -14,7 +14,7 @@ from audiobuff_core.treatment.short_time import ShortTime
 # same. Less than the least, or than the rounding of 16 bits, is not worth touching a recording for.
 MOST_DB, LEAST_DB, INAUDIBLE_DB = -46.0, -57.0, -96.0
 # What the low guess must have of the energy of the middle one: where it is next to nothing, so may the truth be.
-LEAST_AGREEMENT = 0.03
+LEAST_AGREEMENT = 0.04
 # So far above nothing a guess must be.
 SOMETHING_DB = 10.0
 RAMP = (0.985, 1.015)
