@@ -4,7 +4,7 @@
 
 Of each damaged recording that was cut off it learns how loud what is missing was; of recordings that have all, cut off
 at the same edges, too. Those that ended early before anything happened to them, and others made to end where a lower
-rate would, teach it to guess nothing. Five recordings a second on one core, then ten minutes.
+rate would, teach it to guess nothing. Ten recordings a second on one core, then ten minutes.
 """
 
 import argparse
@@ -58,9 +58,8 @@ LEVEL_SPREAD_DB = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A recording, clean and damaged, as `levels_of` gives it, and where each ends, None at the top."""
+    """A recording, kept back or not, clean and damaged, as `levels_of` gives it, and the edge of each, if it has one."""
 
-    recording: str
     is_kept: bool
     clean: Half
     damaged: Half
@@ -117,7 +116,7 @@ def examples_of(stores: list[str]) -> list[Example]:
                     levels = band_envelope.levels_of(sound.samples[0], sound.sample_rate).astype(np.float16)
                     heard.append((levels, band_edge_hz(Waveform(sound.samples[:1], sound.sample_rate))))
                 (clean, own_edge), (damaged, edge) = heard
-                found.append(Example(item.track_id, item.split != "train", clean, damaged, own_edge, edge))
+                found.append(Example(item.split != "train", clean, damaged, own_edge, edge))
     return found
 
 

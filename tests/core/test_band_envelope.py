@@ -1,6 +1,5 @@
 """The lessons of `corpus/band_envelope.py`, and that what it teaches is what the network in the package counts."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -15,17 +14,13 @@ from audiobuff_core.data.prepare_latents import main as prepare
 from audiobuff_core.treatment import band_envelope
 from audiobuff_core.treatment.band_envelope import NOTHING_DB, NUM_BANDS
 
-PLACE = Path(__file__).parents[2] / "corpus" / "band_envelope.py"
 RATE = 44_100
 EDGE_HZ = 3800.0
 
 
 @pytest.fixture(scope="module")
-def lessons():
-    spec = importlib.util.spec_from_file_location("envelope_lessons", PLACE)
-    sys.modules["envelope_lessons"] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def lessons(corpus_script):
+    return corpus_script("band_envelope")
 
 
 def bursts(seed, highest_hz=RATE):

@@ -1,6 +1,5 @@
 """The lessons of `corpus/noise_judge.py`, and that what it teaches is what the judge in the package counts."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -15,16 +14,12 @@ from audiobuff_core.data.prepare_latents import main as prepare
 from audiobuff_core.treatment import noise_judge
 from audiobuff_core.treatment.noise_floor import floor_of
 
-PLACE = Path(__file__).parents[2] / "corpus" / "noise_judge.py"
 RATE = 22_050
 
 
 @pytest.fixture(scope="module")
-def lessons():
-    spec = importlib.util.spec_from_file_location("lessons", PLACE)
-    sys.modules["lessons"] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def lessons(corpus_script):
+    return corpus_script("noise_judge")
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,12 @@
 """The drawn sounds of `corpus/textures.py`: what a model learns to leave alone."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-PLACE = Path(__file__).parents[2] / "corpus" / "textures.py"
-
 
 @pytest.fixture(scope="module")
-def textures():
-    spec = importlib.util.spec_from_file_location("textures", PLACE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def textures(corpus_script):
+    return corpus_script("textures")
 
 
 @pytest.mark.parametrize("name", ["air", "fire", "engine", "strokes"])
