@@ -58,7 +58,7 @@ LEVEL_SPREAD_DB = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A recording, kept back or not, clean and damaged, as `levels_of` gives it, and the edge of each, if it has one."""
+    """A recording, kept back or not, clean and damaged, as `levels_of` gives it, the edge of each, if it has one."""
 
     is_kept: bool
     clean: Half
