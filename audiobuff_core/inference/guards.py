@@ -94,7 +94,7 @@ def without_doubtful(
     where its energy is 30 dB above that of the expected error, and not at all where it is less than 24 dB above it.
 
     Only hiss and the like are as loud all the time: a correction that stays within 2 dB for seconds takes noise away,
-    whatever else is heard meanwhile, and is made in full from 14 dB on, and not at all below 8.
+    whatever else is heard meanwhile, and is made in full from 16 dB on, and not at all below 10.
     """
     kept = correction.clone()
     for band in bands:
