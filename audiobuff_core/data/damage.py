@@ -22,7 +22,7 @@ from audiobuff_core.seeding import digest
 # 4: AAC and Opus end with the sound, not with the silence that their delay had left.
 # 5: MP3 of a constant bit rate by another build of LAME, from 16 bits at full scale.
 # 6: rumble treated, hum with few harmonics, and only glaring clicks where they are long.
-CODE_VERSION = "8"
+CODE_VERSION = "9"
 
 
 @dataclass(frozen=True, slots=True)

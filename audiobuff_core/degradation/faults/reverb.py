@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import oaconvolve
+from scipy.signal import butter, oaconvolve, sosfilt
 
 from audiobuff_core.degradation.ranges import Parameters
 
@@ -16,6 +16,9 @@ NEAREST_METRES = 0.3
 EAR_SPACING_METRES = 0.18
 # A reflection between two samples is a windowed sinc of so many taps, looked up in steps of a twentieth of a sample.
 DELAY_TAPS, DELAY_STEPS = 81, 20
+# Reflections of rigid walls all have one sign, and add up to 25 dB at 0 Hz, where no source radiates (Allen and Berkley
+# filter it out too): second order.
+LOWEST_HZ = 20.0
 # ISO 3382-1: T30 is the slope of the backward integrated energy from -5 to -35 dB, extended to 60 dB.
 FROM_DB, TO_DB = -5.0, -35.0
 STEP_SECONDS = 0.00025
@@ -49,6 +52,7 @@ def impulse_response(parameters: Parameters, sample_rate: int, channel: int, gen
     num_samples = max(1, int(1.2 * rt60_seconds * sample_rate))
     response = _reflections(room, source, microphone, rt60_seconds, sample_rate, num_samples)
     response = _with_tail(response, room, rt60_seconds, sample_rate, generator)
+    response[1:] = sosfilt(butter(2, LOWEST_HZ, "highpass", fs=sample_rate, output="sos"), response[1:])
     response[1:] = _with_t30(response[1:], rt60_seconds, sample_rate)
     return response
 

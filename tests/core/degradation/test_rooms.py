@@ -44,6 +44,17 @@ def test_the_first_reflection_comes_when_geometry_says(generator):
     assert np.abs(response[1:200]).max() < direct / floor  # further away, and a wall has taken of it
 
 
+@pytest.mark.parametrize("sample_rate", [8_000, 44_100])
+def test_a_room_does_not_boom_where_no_source_radiates(sample_rate):
+    for index in range(10):
+        parameters = draw_row("a", str(index), recipe="reverb", seed=1, variant=0).faults[0].parameters
+        response = reverb.impulse_response(parameters, sample_rate, 0, np.random.default_rng(index))
+        power = np.square(np.abs(np.fft.rfft(response, 1 << 18)))
+        hertz = np.fft.rfftfreq(1 << 18, 1 / sample_rate)
+        middle = power[(hertz > 500) & (hertz < 2000)].mean()
+        assert power[hertz < 5].mean() < middle, parameters
+
+
 @pytest.mark.parametrize("rt60_seconds", [0.05, 10.0])
 @pytest.mark.parametrize("size", [1.0, 50.0])
 def test_impossible_rooms_are_finite(rt60_seconds, size, generator):
