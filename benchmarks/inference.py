@@ -153,7 +153,7 @@ def music(seconds: float, channels: int) -> Waveform:
 def loop_rows(restorer: Restorer, seconds: float, repeats: int) -> list[Row]:
     """Both loops on the same latents, in turn."""
     waveform = recording(seconds)
-    conditions = restorer._conditions(waveform, restorer.codec.encode(waveform), 0.0)
+    conditions = restorer.hearing.conditions(waveform, 0.0)[1]
     noise = torch.randn(conditions.damaged.shape)
 
     def ours() -> None:

@@ -10,10 +10,11 @@ from torch import nn
 
 from audiobuff_core.codecs.registry import EncoderChoice, load_codec, load_feature_encoder
 from audiobuff_core.errors import InvalidConfig
-from audiobuff_core.files import join, read_bytes
+from audiobuff_core.files import exists, join, read_bytes
 from audiobuff_core.inference.checkpoints import LegacyCheckpoint, Weights
 from audiobuff_core.inference.legacy_network import LegacyNetwork
 from audiobuff_core.inference.loading import Checkpoint, is_export, load_checkpoint
+from audiobuff_core.inference.trust import TRUST_NAME, Trust, read_trust
 from audiobuff_core.models.model import Standardiser, Standardisers
 from audiobuff_core.models.schema import WEIGHTS_NAME
 
@@ -36,12 +37,14 @@ class OpenedModel:
         standardisers: one for each stream.
         meta: JSON facts of its training: `encoders`, `identities`, `source`, `inference`, `profile`, `snapshot_digest`.
         content_hash: SHA-256 of the file the weights came from.
+        trust: how far its corrections are to be trusted; None where nothing beside the weights says so.
     """
 
     model: nn.Module
     standardisers: Standardisers
     meta: dict[str, Any]
     content_hash: str
+    trust: Trust | None = None
 
 
 def open_model(
@@ -66,8 +69,9 @@ def open_model(
     _check_sizes(checkpoint, told)
     if isinstance(checkpoint, LegacyCheckpoint):
         return _legacy(checkpoint, legacy_encoders)
-    network = checkpoint.network("ema")
-    return OpenedModel(network, checkpoint.standardisers, checkpoint.facts["meta"], _content_hash(place))
+    network, content_hash = checkpoint.network("ema"), _content_hash(place)
+    trust = _trust(place, content_hash)
+    return OpenedModel(network, checkpoint.standardisers, checkpoint.facts["meta"], content_hash, trust)
 
 
 def _check_sizes(checkpoint: Checkpoint, told: Mapping[str, int]) -> None:
@@ -114,6 +118,12 @@ def _legacy(checkpoint: LegacyCheckpoint, choice: EncoderChoice) -> OpenedModel:
         meta=meta,
         content_hash=_content_hash(checkpoint.place),
     )
+
+
+def _trust(place: str, content_hash: str) -> Trust | None:
+    if not is_export(place) or not exists(file := join(place, TRUST_NAME)):
+        return None
+    return read_trust(read_bytes(file), file, content_hash)
 
 
 def _content_hash(place: str) -> str:

@@ -1,6 +1,6 @@
 """What a restoration of arrays can be told by keyword."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -9,6 +9,7 @@ from audiobuff_core.flow.guidance import Guidance
 from audiobuff_core.flow.solver import SolverMethod
 from audiobuff_core.inference.confidence import ConfidenceMap
 from audiobuff_core.inference.settings import LARGEST_SWAY, SOLVERS
+from audiobuff_core.treatment.protocols import Repair
 
 
 class Options(TypedDict, total=False):
@@ -29,6 +30,7 @@ class Options(TypedDict, total=False):
         window_frames: latent frames that the network sees at once; None takes those of its training.
         overlap_frames: that neighbouring windows share, less than `window_frames`; None takes an eighth.
         guarded: whether what the network doubts, or hardly changes, is left as it was.
+        repairs: what treatments changed about the recording before, which says how far to trust the network.
         on_progress: called now and then with the share that is done, 0 to 1.
         confidence: is filled with how sure the network is, by region and band; without the source `uncertainty` that
             costs one more pass through the network.
@@ -47,6 +49,7 @@ class Options(TypedDict, total=False):
     window_frames: int | None
     overlap_frames: int | None
     guarded: bool
+    repairs: Sequence[Repair]
     on_progress: Callable[[float], None]
     confidence: ConfidenceMap | None
 
@@ -65,6 +68,7 @@ class Chosen:
     window_frames: int
     overlap_frames: int
     guarded: bool
+    repairs: Sequence[Repair]
     on_progress: Callable[[float], None]
     confidence: ConfidenceMap | None
 
@@ -96,6 +100,7 @@ def settled(options: Options, recommended: Mapping[str, Any]) -> Chosen:
         window_frames=window,
         overlap_frames=window // 8 if overlap is None else overlap,
         guarded=options.get("guarded", True),
+        repairs=options.get("repairs", ()),
         on_progress=options.get("on_progress", lambda share: None),
         confidence=options.get("confidence"),
     )

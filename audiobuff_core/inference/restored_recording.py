@@ -1,6 +1,6 @@
 """A recording repaired, with every sample that is not concerned left as its file had it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from audiobuff_core.inference.confidence import ConfidenceMap
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.settings import RestoreSettings, rows_of, span_of
 from audiobuff_core.memory import give_back_freed
+from audiobuff_core.treatment.protocols import Repair
 
 CONTEXT_SECONDS = 6.0
 TREATED_SECONDS, TREATED_JOIN_SECONDS = 300, 1
@@ -70,11 +71,11 @@ def restore_recording(
     wet = recording.floats(first, last)
     if np.shares_memory(wet, recording.stored):
         wet = wet.copy()
-    treatments = _treat(wet, rate, restorer, settings, first / rate)
+    treated = _treat(wet, rate, restorer, settings)
     confidence = ConfidenceMap()
     by_network = None
     if settings.uses_network:
-        by_network = _restore(wet, rate, restorer, settings, on_progress, windows or {}, confidence)
+        by_network = _restore(wet, rate, restorer, settings, on_progress, windows or {}, confidence, treated)
 
     def was(start: int, stop: int) -> Samples:
         return recording.floats(first + start, first + stop)
@@ -88,7 +89,7 @@ def restore_recording(
     if not recording.has_headroom:
         limited = _limited(wet, rate, (begin - first, end - first), rows, max(1.0, true_peak))
     stored, changed = _as_stored(recording, wet, first)
-    treatments = [one | {"channels": [row for row in one["channels"] if row in rows]} for one in treatments]
+    treatments = [_told(repair.moved(first / rate), rows, settings.strength) for repair in treated]
     treatments = [one for one in treatments if one["channels"]]
     repairs = [one for one in treatments if one["end_seconds"] > begin / rate and one["start_seconds"] < end / rate]
     places = [((first + start) / rate, (first + stop) / rate) for start, stop in limited]
@@ -123,13 +124,11 @@ def check_settings(recording: Recording, settings: RestoreSettings) -> None:
         check_band(recording.sample_rate, settings.keep_below_hz)
 
 
-def _treat(
-    wet: Samples, rate: int, restorer: Restorer, settings: RestoreSettings, start_seconds: float
-) -> list[dict[str, Any]]:
+def _treat(wet: Samples, rate: int, restorer: Restorer, settings: RestoreSettings) -> list[Repair]:
     """Treat `wet` in place, five minutes at a time; the repairs."""
     step, join = TREATED_SECONDS * rate, TREATED_JOIN_SECONDS * rate
     witness = restorer if settings.uses_network else None
-    repairs: list[dict[str, Any]] = []
+    repairs: list[Repair] = []
     tail: Samples | None = None
     for begin in range(0, wet.shape[1], step):
         end = min(wet.shape[1], begin + step + join)
@@ -145,16 +144,22 @@ def _treat(
         if tail is not None:
             wet[:, begin : begin + length] += tail * (1 - rise)
         tail = next_tail
-        for repair in treated.repairs:
-            told = repair.as_dict()
-            told["start_seconds"] = round(told["start_seconds"] + begin / rate + start_seconds, 4)
-            told["end_seconds"] = round(told["end_seconds"] + begin / rate + start_seconds, 4)
-            told["size_db"] = round(told["size_db"] + 20 * float(np.log10(settings.strength)), 2)
-            told["confidence"] = round(told["confidence"], 3)
-            repairs.append(told)
+        repairs += [repair.moved(begin / rate) for repair in treated.repairs]
         del fresh, treated, change
         give_back_freed()
     return repairs
+
+
+def _told(repair: Repair, rows: list[int], strength: float) -> dict[str, Any]:
+    """For the report, of those channels that may change."""
+    return {
+        "kind": repair.kind,
+        "start_seconds": round(repair.start_seconds, 4),
+        "end_seconds": round(repair.end_seconds, 4),
+        "channels": [row for row in repair.channels if row in rows],
+        "size_db": round(repair.size_db + 20 * float(np.log10(strength)), 2),
+        "confidence": round(repair.confidence, 3),
+    }
 
 
 def _restore(
@@ -165,6 +170,7 @@ def _restore(
     on_progress: Callable[[float], None],
     windows: dict[str, Any],
     confidence: ConfidenceMap,
+    repairs: Sequence[Repair],
 ) -> FrameEnergies:
     """Restore `wet` in place: the stream reads ahead of what it yields; how much the network changed."""
     done = 0
@@ -186,6 +192,7 @@ def _restore(
         strength=settings.strength,
         on_progress=on_progress,
         confidence=confidence,
+        repairs=repairs,
         **{"overlap_frames": settings.overlap_of(window_frames), **windows},
     ):
         meter.add(wet[:, done : done + piece.shape[1]], piece)

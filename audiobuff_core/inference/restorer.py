@@ -1,8 +1,7 @@
 """Audio in, repaired audio out."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any, Unpack, overload
 
 import numpy as np
@@ -10,28 +9,24 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from audiobuff_core.audio.resample import resample, resample_like
 from audiobuff_core.audio.waveform import Samples, Waveform
 from audiobuff_core.codecs.frames import FrameSequence
-from audiobuff_core.codecs.protocols import Codec, FeatureEncoder
-from audiobuff_core.codecs.registry import load_codec, load_feature_encoder
-from audiobuff_core.data.dataset import Stretch
-from audiobuff_core.errors import StoreMismatch
+from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.inference.arrays import Array, as_waveform
 from audiobuff_core.inference.blending import hold_still
 from audiobuff_core.inference.confidence import Bands, bands_of, doubt_of
 from audiobuff_core.inference.guards import DOUBT_SECONDS, leave_intact, without_doubtful, without_trifles
+from audiobuff_core.inference.hearing import Hearing
 from audiobuff_core.inference.in_the_box import must_be_in_the_box
 from audiobuff_core.inference.opened import OpenedModel, open_model
 from audiobuff_core.inference.options import Chosen, Options, settled
 from audiobuff_core.inference.sections import Read, Section, joined, level_gain_of, noise_at, plan_sections
 from audiobuff_core.inference.trajectory import flow_to_data
+from audiobuff_core.inference.trust import Proposal, Trust
 from audiobuff_core.inference.windows import Conditions, WindowedField
 from audiobuff_core.models.precision import Precision
 from audiobuff_core.models.schema import LoadedModel
-
-# A codec of at least this rate hears all that matters: what lies above its band is left as it was, and not cut off.
-WHOLE_BAND_RATE = 32_000
+from audiobuff_core.treatment.protocols import Repair
 
 
 class Restorer:
@@ -39,6 +34,8 @@ class Restorer:
 
     Attributes:
         codec: of the target latents.
+        hearing: all encoders.
+        trust: how far its corrections are to be trusted; None where nothing beside the weights says so.
         identity: facts for a report: `checkpoint_sha256`, `encoders`, `snapshot_digest`, `profile`, `parameters`.
     """
 
@@ -60,17 +57,10 @@ class Restorer:
         self.device, self.precision = torch.device(device), precision
         self.model = loaded.model.to(self.device)
         self.standardisers, self.meta = loaded.standardisers, loaded.meta
-        names = {**loaded.meta["encoders"], **(encoders or {})}
-        self.codec: Codec = load_codec(names["codec"])
-        self.structure: FeatureEncoder = load_feature_encoder("structure", names["structure"])
-        self.semantic: FeatureEncoder = load_feature_encoder("semantic", names["semantic"])
-        for stream, encoder in (("target", self.codec), ("structure", self.structure), ("semantic", self.semantic)):
-            if encoder.identity.as_dict() != loaded.meta["identities"][stream]:
-                raise StoreMismatch(
-                    f"The {stream} encoder here is {encoder.identity.as_dict()}, the model was trained with "
-                    f"{loaded.meta['identities'][stream]}: install that one or train anew"
-                )
+        self.hearing = Hearing(loaded.meta, loaded.standardisers, encoders)
+        self.codec = self.hearing.codec
         self.bands: Bands = bands_of(self.codec)
+        self.trust: Trust | None = getattr(loaded, "trust", None)
         self.identity: dict[str, Any] = {
             "checkpoint_sha256": loaded.content_hash,
             "encoders": loaded.meta["identities"],
@@ -170,7 +160,7 @@ class Restorer:
         restored, moved = self._latents(waveform, gain, section, chosen, on_step)
         if not moved.any():
             return waveform  # not even the codec's own error
-        wet = self._to_audio(restored, waveform, gain)
+        wet = self.hearing.to_audio(restored, waveform, gain)
         hold_still(wet.samples, waveform.samples, waveform.sample_rate, moved.numpy(), restored.times().numpy())
         if chosen.guarded:
             leave_intact(wet.samples, waveform.samples, waveform.sample_rate)
@@ -180,15 +170,8 @@ class Restorer:
         self, waveform: Waveform, gain: float, section: Section, chosen: Chosen, on_step: Callable[[int], None]
     ) -> tuple[FrameSequence, Bool[Tensor, "channels frames"]]:
         """Those of a restored section, and which of them were moved; nothing else of them stays in memory."""
-        latents, conditions = self._heard(waveform.scaled(gain), chosen.tau)
-        field = WindowedField(
-            self.model,
-            conditions,
-            window_frames=chosen.window_frames,
-            overlap_frames=chosen.overlap_frames,
-            precision=self.precision,
-            device=self.device,
-        )
+        latents, conditions = self.hearing.conditions(waveform.scaled(gain), chosen.tau)
+        field = self._field(conditions, chosen)
         damaged = conditions.damaged
         drawn = (section.first_frame, latents.num_frames, latents.dim, chosen.seed)
         noise = (torch.zeros(1) if self.only_estimates(chosen.tau) else noise_at(*drawn)).expand_as(damaged)
@@ -202,7 +185,10 @@ class Restorer:
             sway=chosen.sway,
             on_step=on_step,
         )
-        correction = self._guarded(x_1 - damaged, field) if chosen.guarded else x_1 - damaged
+        correction = x_1 - damaged
+        if chosen.guarded:
+            begin = section.first / waveform.sample_rate
+            correction = self._guarded(correction, field, [repair.moved(-begin) for repair in chosen.repairs])
         if chosen.confidence is not None:
             doubt = doubt_of(field, self.meta["source"], noise, x_1)
             seconds = latents.times() + section.first / waveform.sample_rate
@@ -212,44 +198,46 @@ class Restorer:
         moved = correction.any(dim=-1)
         return replace(latents, values=self.standardisers["target"].from_standard(correction.add_(damaged))), moved
 
-    def _guarded(self, correction: Tensor, field: WindowedField) -> Tensor:
-        """`correction` without what the network doubts itself, and without trifles."""
+    def _field(self, conditions: Conditions, chosen: Chosen) -> WindowedField:
+        return WindowedField(
+            self.model,
+            conditions,
+            window_frames=chosen.window_frames,
+            overlap_frames=chosen.overlap_frames,
+            precision=self.precision,
+            device=self.device,
+        )
+
+    def proposal(self, levelled: Waveform, repairs: Sequence[Repair] = ()) -> Proposal:
+        """What the network would change about `levelled`, a short recording at the level of training, if it were free.
+
+        Raises:
+            InvalidConfig: it does not know how far off it is.
+        """
+        if self.meta["source"] != "uncertainty":
+            raise InvalidConfig(f"A model of source {self.meta['source']}: expected one of source uncertainty")
+        _, conditions = self.hearing.conditions(levelled, 0.0)
+        field = self._field(conditions, settled({}, self.meta["inference"]))
+        return self._proposal(field.estimate()[0] - conditions.damaged, field, repairs)
+
+    def _proposal(self, correction: Tensor, field: WindowedField, repairs: Sequence[Repair]) -> Proposal:
         conditions = field.conditions
-        if self.only_estimates(conditions.tau):  # with tau, what is in doubt is wanted
-            around = round(DOUBT_SECONDS * conditions.frame_rate)
-            correction = without_doubtful(correction, field.estimate()[1], self.bands.slices, around)
-        return without_trifles(correction, conditions.damaged, self.bands.slices)
+        doubt = field.estimate()[1]
+        return Proposal(correction, doubt, conditions.damaged, conditions.frame_rate, self.bands.slices, repairs)
+
+    def _guarded(self, correction: Tensor, field: WindowedField, repairs: Sequence[Repair]) -> Tensor:
+        """`correction` without trifles, and without what the network doubts itself unless it is to be trusted."""
+        damaged = field.conditions.damaged
+        if self.only_estimates(field.conditions.tau):  # with tau, what is in doubt is wanted
+            proposal = self._proposal(correction, field, repairs)
+            around = round(DOUBT_SECONDS * proposal.frame_rate)
+            correction = without_doubtful(proposal.correction, proposal.doubt, proposal.bands, around)
+            if self.trust is not None:
+                trusted = self.trust.trusted(proposal)
+                correction = torch.where(trusted.abs() > correction.abs(), trusted, correction)
+        return without_trifles(correction, damaged, self.bands.slices)
 
     def only_estimates(self, tau: float | None = None) -> bool:
         """Whether nothing is left for the flow at `tau`, None for the model's own: its settings change nothing then."""
         tau = self.meta["inference"]["tau"] if tau is None else tau
         return self.meta["source"] == "uncertainty" and tau == 0
-
-    def _heard(self, levelled: Waveform, tau: float) -> tuple[FrameSequence, Conditions]:
-        """The latents of `levelled` and all that the network is given; both hold the same values, standardised."""
-        latents = self.codec.encode(levelled)
-        conditions = self._conditions(levelled, latents, tau)
-        return replace(latents, values=conditions.damaged), conditions
-
-    def _conditions(self, levelled: Waveform, latents: FrameSequence, tau: float) -> Conditions:
-        return Conditions(
-            damaged=self.standardisers["target"].to_standard(latents.values),
-            frame_rate=float(latents.rate),
-            structure=self._side("structure", self.structure.encode(levelled), latents.start),
-            semantic=self._side("semantic", self.semantic.encode(levelled), latents.start),
-            tau=tau,
-        )
-
-    def _side(self, stream: str, frames: FrameSequence, begin: Fraction) -> Stretch:
-        """A whole stream; as in training, its clock starts at `begin`, the moment of the first latent frame."""
-        values = self.standardisers[stream].to_standard(frames.values[0])
-        return Stretch(values[frames.mask], frames.times()[frames.mask] - float(begin))
-
-    def _to_audio(self, latents: FrameSequence, like: Waveform, gain: float) -> Waveform:
-        # Rounding up keeps the last samples when the rate comes back down.
-        num_samples = -(-like.num_samples * self.codec.sample_rate // like.sample_rate)
-        decoded = resample_like(self.codec.decode(latents, num_samples), like).scaled(1 / gain)
-        if self.codec.sample_rate == like.sample_rate or self.codec.sample_rate < WHOLE_BAND_RATE:
-            return decoded
-        heard = resample_like(resample(like, self.codec.sample_rate), like)
-        return Waveform(like.samples + (decoded.samples - heard.samples), like.sample_rate)

@@ -1,7 +1,7 @@
 """What a treatment is: detect, verify, treat the samples concerned and say so; or leave the recording alone."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,6 +34,10 @@ class Repair:
     channels: tuple[int, ...]
     size_db: float
     confidence: float
+
+    def moved(self, seconds: float) -> "Repair":
+        """The same, so much later."""
+        return replace(self, start_seconds=self.start_seconds + seconds, end_seconds=self.end_seconds + seconds)
 
     def as_dict(self) -> dict[str, Any]:
         """For a report in JSON."""

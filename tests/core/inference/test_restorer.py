@@ -45,8 +45,12 @@ def test_a_constant_field_has_no_seams(restorer: Restorer) -> None:
     """Where all windows agree, the averaged velocity is theirs, everywhere."""
     head = restorer.model.vfn.head.fields
     num_frames, precision = 150, "fp32"
-    stretch = Stretch(torch.zeros(90, restorer.structure.feature_dim), torch.arange(90, dtype=torch.float64) / 50)
-    semantic = Stretch(torch.zeros(12, restorer.semantic.feature_dim), torch.arange(12, dtype=torch.float64) / 6.25)
+    stretch = Stretch(
+        torch.zeros(90, restorer.hearing.structure.feature_dim), torch.arange(90, dtype=torch.float64) / 50
+    )
+    semantic = Stretch(
+        torch.zeros(12, restorer.hearing.semantic.feature_dim), torch.arange(12, dtype=torch.float64) / 6.25
+    )
     conditions = Conditions(torch.zeros(2, num_frames, 512), 44_100 / 512, stretch, semantic, tau=0.0)
     field = WindowedField(
         restorer.model, conditions, window_frames=32, overlap_frames=8, precision=precision, device=torch.device("cpu")
