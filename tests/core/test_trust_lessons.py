@@ -59,7 +59,7 @@ def test_judges_are_taught_what_tells_right_from_wrong(lessons):
     certainty = trust.certainty(torch.stack([one.evidence for one in examples]))
     assert float(certainty[::2].min()) > 0.7
     assert float(certainty[1::2].max()) < 0.3
-    assert "64 recordings: 18.00 of 18.00 dB a recording, 0 made worse" in lessons.told_of(trust, examples)
+    assert "64 recordings: 9.00 of 9.00 dB a recording, 0 made worse" in lessons.told_of(trust, examples)
 
 
 def test_what_was_taught_lies_beside_the_weights(lessons, tmp_path, monkeypatch, capsys):
