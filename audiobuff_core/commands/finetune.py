@@ -75,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     code = train_further(arguments, store, out / "checkpoints", model, str(restorer.meta["profile"]))
     if code:
         return code
+    take_over_trust(restorer, out / "checkpoints")
     gains = compare(clean, model, out / "checkpoints", out / "report", recipe=recipe, seed=arguments.seed)
     return hand_out(gains, out)
 
@@ -162,6 +163,18 @@ def train_further(arguments: argparse.Namespace, store: Path, folder: Path, mode
     return cli.run(cli.parser().parse_args(given))
 
 
+def take_over_trust(restorer: "Restorer", folder: Path) -> None:
+    """Let the judges of the model that it began with judge the new one too; the comparison tells whether they can."""
+    from audiobuff_core.files import write_bytes
+    from audiobuff_core.inference.opened import open_model
+    from audiobuff_core.inference.trust import TRUST_NAME
+
+    (folder / TRUST_NAME).unlink(missing_ok=True)  # of an earlier run's weights
+    if restorer.trust is not None:
+        content = restorer.trust.to_bytes(open_model(str(folder)).content_hash)
+        write_bytes(str(folder / TRUST_NAME), content)
+
+
 def compare(
     clean: Path, model: str, tuned: Path, report: Path, *, recipe: str, seed: int
 ) -> dict[str, Mapping[str, Any]]:
@@ -184,6 +197,7 @@ def compare(
 def hand_out(gains: Mapping[str, Mapping[str, Any]], out: Path) -> int:
     """Say what the comparison means, and leave the model at `out`/model unless it became worse; 1 if it did."""
     from audiobuff_core.evaluation.table import MATERIAL_DB
+    from audiobuff_core.inference.trust import TRUST_NAME
 
     titles = {"si_sdr_db": "SI-SDR", "lsd_db": "LSD"}
     for name in DECIDING:
@@ -203,8 +217,10 @@ def hand_out(gains: Mapping[str, Mapping[str, Any]], out: Path) -> int:
         return EXIT_FAILED
     better = any(mean >= MATERIAL_DB for mean in clear.values())
     model.mkdir(parents=True, exist_ok=True)
-    for name in ("weights.safetensors", "config.json"):
-        shutil.copyfile(out / "checkpoints" / name, model / name)
+    (model / TRUST_NAME).unlink(missing_ok=True)
+    for name in ("weights.safetensors", "config.json", TRUST_NAME):
+        if (out / "checkpoints" / name).exists():
+            shutil.copyfile(out / "checkpoints" / name, model / name)
     print("Better." if better else "No clear difference: more --max_steps or recordings may make one.")
     print(f"Use it: audiobuff restore FILE -o REPAIRED --checkpoint {model}")
     return 0

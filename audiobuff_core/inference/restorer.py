@@ -36,7 +36,8 @@ class Restorer:
         codec: of the target latents.
         hearing: all encoders.
         trust: how far its corrections are to be trusted; None where nothing beside the weights says so.
-        identity: facts for a report: `checkpoint_sha256`, `encoders`, `snapshot_digest`, `profile`, `parameters`.
+        identity: facts for a report: `checkpoint_sha256`, `encoders`, `snapshot_digest`, `profile`, `parameters`, and
+            `trust_sha256` where there is trust.
     """
 
     def __init__(
@@ -68,6 +69,8 @@ class Restorer:
             "profile": loaded.meta["profile"],
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
         }
+        if self.trust is not None:
+            self.identity["trust_sha256"] = self.trust.sha256()
 
     @classmethod
     def load(cls, place: str | None = None, *, device: str = "cpu", precision: Precision = "auto") -> "Restorer":

@@ -8,6 +8,7 @@ each beside the mean over all of them. They belong to the weights that they were
 lie beside them.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -172,6 +173,10 @@ class Trust(nn.Module):
         for index, band in enumerate(proposal.bands):
             kept[..., band] *= by_frame[:, index, :num_frames, None]
         return kept
+
+    def sha256(self) -> str:
+        """Of all that decides what is trusted."""
+        return hashlib.sha256(self.to_bytes("")).hexdigest()
 
     def to_bytes(self, weights_sha256: str) -> bytes:
         """The file to lay beside the weights of this SHA-256."""

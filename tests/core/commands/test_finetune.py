@@ -57,7 +57,9 @@ def test_the_model_in_the_box_is_adapted_judged_and_handed_out(tmp_path, capsys)
     wanted += ["--max_steps", "2", "--lr", "1e-7"]
     assert cli.main(wanted) == 0
     assert "recordings are held out to judge by" in capsys.readouterr().out
-    assert Restorer.load(str(out / "model")).meta["init_from"]["architecture"] == "lcfm-dit-v1"
+    tuned = Restorer.load(str(out / "model"))
+    assert tuned.meta["init_from"]["architecture"] == "lcfm-dit-v1"
+    assert tuned.trust.sha256() == Restorer.load().trust.sha256()
     told = read_json(out / "report" / "evaluation.json")
     assert [one["name"] for one in told["systems"]] == ["after", "before"]
     assert told["counts"]["measured"] >= 2
