@@ -12,6 +12,7 @@ from audiobuff_core.errors import DataMissing, InvalidConfig
 
 if TYPE_CHECKING:
     from audiobuff_core.codecs.registry import EncoderChoice
+    from audiobuff_core.inference.restorer import Restorer
 
 EXIT_FAILED = 1
 DECIDING = ("si_sdr_db", "lsd_db")

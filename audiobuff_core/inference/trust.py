@@ -4,8 +4,8 @@ A network says how far off it expects to be, but on unfamiliar sounds it is sure
 keeps all of them intact forbids most of what it could do. Whether a correction is right shows in more than its doubt:
 in how large it is in other bands, how it comes and goes, whether it adds or takes away, and in what the treatments
 found before. Small judges are told all of that of five seconds around; they see it by two convolutions over the bands,
-each beside the mean over all of them. They belong to the weights that they were taught with (`corpus/trust.py`), and
-lie beside them.
+each beside the mean over all of them. They are asked only where a treatment found a fault. They belong to the weights
+that they were taught with (`corpus/trust.py`), and lie beside them.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ from audiobuff_core.errors import InvalidCheckpoint
 from audiobuff_core.treatment.protocols import Repair
 
 TRUST_NAME = "trust.safetensors"
-CELL_SECONDS, WINDOW_CELLS = 0.25, 20
+CELL_SECONDS, WINDOW_CELLS, FADE_CELLS = 0.25, 20, 9
 WIDTH, TAPS = 24, 3
 LEAST_ENERGY = 1e-6
 # Standard deviations: evidence beyond is unlike all that was taught, and counts as this.
 FARTHEST = 4.0
 # Below the first certainty a band is left as it was, from the second on all of the correction is made.
-LEAST_CERTAINTY, SURE = 0.5, 0.6
+LEAST_CERTAINTY, SURE = 0.7, 0.8
 # Treatments whose finds are told.
 FOUND = ("hum", "rumble", "clipping", "clicks", "gaps", "quantisation", "sample_hold", "noise", "lost_band")
 
@@ -66,15 +66,16 @@ class Proposal:
         padded = functional.pad(frames, (0, 0, 0, -values.shape[1] % self.cell_frames))
         return padded.reshape(len(padded), -1, self.cell_frames, len(self.bands)).sum(dim=2)
 
-    def found(self, cells: int) -> Float[Tensor, "channels kinds cells"]:
-        """1 where a treatment changed something in a cell."""
+    def found_around(self) -> Float[Tensor, "channels kinds cells"]:
+        """1 where a treatment changed something in the five seconds around a cell."""
+        cells = -(-self.correction.shape[1] // self.cell_frames)
         marks = torch.zeros(len(self.correction), len(FOUND), cells)
         seconds = self.cell_frames / self.frame_rate
         for repair in self.repairs:
             if repair.kind in FOUND and repair.end_seconds > 0:
                 span = slice(max(0, int(repair.start_seconds / seconds)), int(repair.end_seconds / seconds) + 1)
                 marks[list(repair.channels), FOUND.index(repair.kind), span] = 1.0
-        return marks
+        return _windows(marks[..., None]).amax(dim=(-1, -2))
 
 
 def evidence_of(proposal: Proposal) -> Float[Tensor, "channels cells features bands"]:
@@ -99,8 +100,7 @@ def evidence_of(proposal: Proposal) -> Float[Tensor, "channels cells features ba
     windows = _windows(torch.stack(shown, dim=1))
     pooled = [windows.mean(dim=-1), windows.std(dim=-1, correction=0), windows.amax(dim=-1), windows.amin(dim=-1)]
     totals = [torch.log10(_windows(part).sum(dim=(-1, -2)) + LEAST_ENERGY) for part in (change, heard, error)]
-    found = _windows(proposal.found(change.shape[1])[..., None]).amax(dim=(-1, -2))
-    whole = torch.cat([torch.stack(_ratios(*totals), dim=1), found], dim=1)
+    whole = torch.cat([torch.stack(_ratios(*totals), dim=1), proposal.found_around()], dim=1)
     place = torch.linspace(-1, 1, len(proposal.bands)).expand(len(change), 1, change.shape[1], -1)
     told = torch.cat([*pooled, whole[..., None].expand(-1, -1, -1, len(proposal.bands)), place], dim=1)
     return told.transpose(1, 2)
@@ -163,10 +163,17 @@ class Trust(nn.Module):
         return torch.stack([judge(told) for judge in self.judges]).mean(dim=0).sigmoid()
 
     def trusted(self, proposal: Proposal) -> Float[Tensor, "channels frames latent"]:
-        """The correction in the bands and at the moments at which it is trusted, fading from cell to cell."""
+        """The correction in the bands and at the moments at which it is trusted, coming and going over two seconds.
+
+        It never is where no treatment found anything for five seconds around: what is intact has most to lose.
+        """
+        if not (found := proposal.found_around()).any():
+            return torch.zeros_like(proposal.correction)
         evidence = evidence_of(proposal)
         certainty = self.certainty(evidence.flatten(0, 1)).reshape(*evidence.shape[:2], -1)
         share = ((certainty - LEAST_CERTAINTY) / (SURE - LEAST_CERTAINTY)).clamp(0, 1).transpose(1, 2)
+        share = share * found.amax(dim=1, keepdim=True)
+        share = functional.avg_pool1d(share, FADE_CELLS, 1, FADE_CELLS // 2, count_include_pad=False)
         num_frames = proposal.correction.shape[1]
         by_frame = functional.interpolate(share, size=share.shape[-1] * proposal.cell_frames, mode="linear")
         kept = proposal.correction.clone()

@@ -63,25 +63,37 @@ def test_what_is_far_away_is_not_told():
     assert not torch.equal(evidence_of(near)[:, 60:], evidence_of(whole)[:, 60:])
 
 
-def test_repairs_are_told_where_they_are_and_in_their_channels():
-    found = [repair("clicks", 2.0, 2.1, (1,)), repair("hum", -5.0, 99.0, (0, 1)), repair("dc_offset", 0.0, 1.0)]
-    marks = proposal(40, channels=2, repairs=found).found(40)
-    assert marks[0].sum() == 40
+def test_repairs_are_told_around_where_they_are_and_in_their_channels():
+    found = [repair("clicks", 6.0, 6.1, (1,)), repair("hum", -5.0, 99.0, (0, 1)), repair("dc_offset", 0.0, 1.0)]
+    marks = proposal(80, channels=2, repairs=found).found_around()
+    assert marks[0].sum() == 80
     assert marks[:, FOUND.index("hum")].all()
-    assert marks[1, FOUND.index("clicks")].nonzero()[:, 0].tolist() == [7, 8]
-    assert not proposal(40, repairs=[repair("clicks", -3.0, -2.0)]).found(40).any()
+    clicks = marks[1, FOUND.index("clicks")].nonzero()[:, 0]
+    assert clicks.tolist() == list(range(23 - WINDOW_CELLS // 2 + 1, 23 + WINDOW_CELLS // 2 + 1))
+    assert not proposal(40, repairs=[repair("clicks", -3.0, -2.0)]).found_around().any()
 
 
 @pytest.mark.parametrize(("bias", "share"), [(9.0, 1.0), (-9.0, 0.0)])
 def test_what_the_judges_are_sure_of_is_corrected_in_full_and_what_they_doubt_is_not(bias, share):
-    one = proposal()
+    one = proposal(repairs=[repair("hum", 0.0, 10.0)])
     assert torch.equal(trust_of(bias).trusted(one), share * one.correction)
+
+
+def test_nothing_is_trusted_where_no_treatment_found_anything_and_what_is_comes_and_goes_slowly():
+    assert not trust_of(9.0).trusted(proposal()).any()
+    one = proposal(120, repairs=[repair("clicks", 0.0, 0.1)])
+    share = (trust_of(9.0).trusted(one) / one.correction)[0].mean(dim=-1)
+    assert (share[: 5 * CELL] == 1).all()
+    assert not share[40 * CELL :].any()
+    assert float((share[1:] - share[:-1]).abs().max()) < 0.01
 
 
 def test_trust_comes_back_from_its_file_and_only_for_its_weights():
     trust = trust_of(0.3)
     back = read_trust(trust.to_bytes("abc"), "there", "abc")
-    assert torch.equal(back.trusted(proposal()), trust.trusted(proposal()))
+    one = proposal(repairs=[repair("gaps", 1.0, 2.0)])
+    assert torch.equal(back.trusted(one), trust.trusted(one))
+    assert back.sha256() == trust.sha256()
     with pytest.raises(InvalidCheckpoint, match="taught with weights abc, beside it lie def"):
         read_trust(trust.to_bytes("abc"), "there", "def")
     with pytest.raises(InvalidCheckpoint, match="there is not whole"):
@@ -110,7 +122,7 @@ def test_a_network_that_is_trusted_changes_more_and_one_that_is_not_changes_the_
     for trust in (None, trust_of(-9.0), trust_of(9.0)):
         restorer = Restorer(opened)
         restorer.trust = trust
-        results.append(restorer.restore(noisy, 44_100))
+        results.append(restorer.restore(noisy, 44_100, repairs=[repair("hum", 0.0, 2.0)]))
     assert np.array_equal(results[0], results[1])
     change = [float(np.square(one - noisy).sum()) for one in results]
     assert change[2] > 2 * change[0]
