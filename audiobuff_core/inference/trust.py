@@ -31,8 +31,13 @@ LEAST_ENERGY = 1e-6
 FARTHEST = 4.0
 # Below the first certainty a band is left as it was, from the second on all of the correction is made.
 LEAST_CERTAINTY, SURE = 0.7, 0.8
+# A correction that is so much smaller than what may be wrong about it is none, however sure the judges are; 6 dB above,
+# all of it is made.
+LEAST_RATIO_DB = -10.0
 # Treatments whose finds are told.
 FOUND = ("hum", "rumble", "clipping", "clicks", "gaps", "quantisation", "sample_hold", "noise", "lost_band")
+# Those whose finds mean that something is wrong; few bits and an empty upper band may be how it was made.
+FAULTS = ("hum", "rumble", "clipping", "clicks", "gaps", "noise")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,11 +172,17 @@ class Trust(nn.Module):
 
         It never is where no treatment found anything for five seconds around: what is intact has most to lose.
         """
-        if not (found := proposal.found_around()).any():
+        found = proposal.found_around()[:, [FOUND.index(kind) for kind in FAULTS]]
+        if not found.any():
             return torch.zeros_like(proposal.correction)
         evidence = evidence_of(proposal)
         certainty = self.certainty(evidence.flatten(0, 1)).reshape(*evidence.shape[:2], -1)
         share = ((certainty - LEAST_CERTAINTY) / (SURE - LEAST_CERTAINTY)).clamp(0, 1).transpose(1, 2)
+        change, error = (
+            _windows(proposal.by_cell(one.square())).sum(dim=-1) for one in (proposal.correction, proposal.doubt)
+        )
+        ratio_db = 10 * torch.log10((change + LEAST_ENERGY) / (error + LEAST_ENERGY)).transpose(1, 2)
+        share = share * ((ratio_db - LEAST_RATIO_DB) / 6).clamp(0, 1)
         share = share * found.amax(dim=1, keepdim=True)
         share = functional.avg_pool1d(share, FADE_CELLS, 1, FADE_CELLS // 2, count_include_pad=False)
         num_frames = proposal.correction.shape[1]

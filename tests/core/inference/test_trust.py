@@ -79,6 +79,19 @@ def test_what_the_judges_are_sure_of_is_corrected_in_full_and_what_they_doubt_is
     assert torch.equal(trust_of(bias).trusted(one), share * one.correction)
 
 
+def test_a_correction_far_below_its_doubt_is_not_made_however_sure_the_judges_are():
+    one = proposal(repairs=[repair("hum", 0.0, 10.0)])
+    one.doubt[..., BANDS[1]] *= 10
+    trusted = trust_of(9.0).trusted(one)
+    assert not trusted[..., BANDS[1]].any()
+    assert torch.equal(trusted[..., BANDS[0]], one.correction[..., BANDS[0]])
+
+
+@pytest.mark.parametrize("kind", ["quantisation", "lost_band"])
+def test_what_may_be_how_a_recording_was_made_is_no_fault(kind):
+    assert not trust_of(9.0).trusted(proposal(repairs=[repair(kind, 0.0, 10.0)])).any()
+
+
 def test_nothing_is_trusted_where_no_treatment_found_anything_and_what_is_comes_and_goes_slowly():
     assert not trust_of(9.0).trusted(proposal()).any()
     one = proposal(120, repairs=[repair("clicks", 0.0, 0.1)])
