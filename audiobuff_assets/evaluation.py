@@ -123,10 +123,12 @@ def restorations(
     from audiobuff_assets.pictures import spectrograms
     from audiobuff_core.evaluation.held_out import load_held_out
     from audiobuff_core.evaluation.restorations import restore_set
-    from audiobuff_core.inference.agreement import treat_with
+    from audiobuff_core.inference.agreement import treated_and_restored
 
-    def heard(damaged: "Waveform") -> "Waveform":
-        return treat_with(restorer, damaged).waveform if config.treatments else damaged
+    def restored(damaged: "Waveform") -> "Waveform":
+        if config.treatments:
+            return treated_and_restored(restorer, damaged, steps=config.steps)
+        return restorer.restore(damaged, steps=config.steps)
 
     checkpoint, kind = split_evaluation_key(context.partition_key)
     restorer = compute.restorer(join(storage.url, "checkpoints", checkpoint))
@@ -134,7 +136,7 @@ def restorations(
         storage.url,
         checkpoint,
         kind,
-        restore=lambda damaged: restorer.restore(heard(damaged), steps=config.steps),
+        restore=restored,
         identity={**restorer.identity, "treatments": config.treatments},
         steps=config.steps,
     )

@@ -83,7 +83,7 @@ def measure_in_the_box(root: str) -> dict[str, float]:
     from audiobuff_core.codecs.registry import load_codec
     from audiobuff_core.evaluation.measure import measure_set
     from audiobuff_core.evaluation.restorations import restore_set
-    from audiobuff_core.inference.agreement import treat_with
+    from audiobuff_core.inference.agreement import treated_and_restored
     from audiobuff_core.inference.in_the_box import in_the_box
     from audiobuff_core.inference.restorer import Restorer
 
@@ -95,7 +95,7 @@ def measure_in_the_box(root: str) -> dict[str, float]:
         root,
         IN_THE_BOX,
         MAIN_KIND,
-        restore=lambda damaged: restorer.restore(treat_with(restorer, damaged).waveform),
+        restore=lambda damaged: treated_and_restored(restorer, damaged),
         identity={**restorer.identity, "treatments": True},
     )
     return measure_set(root, IN_THE_BOX, MAIN_KIND, codec=load_codec(restorer.meta["encoders"]["codec"])).restored

@@ -69,6 +69,12 @@ def treat_with(restorer: Restorer | None, waveform: Waveform, *, without: Collec
     return Treated(treated.waveform, tuple(sorted(repairs, key=lambda repair: (repair.start_seconds, repair.kind))))
 
 
+def treated_and_restored(restorer: Restorer, waveform: Waveform, *, steps: int | None = None) -> Waveform:
+    """`waveform` after the treatments, and after the network, which is told what they found."""
+    treated = treat_with(restorer, waveform)
+    return restorer.restore(treated.waveform, repairs=treated.repairs, steps=steps)
+
+
 def declick_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
     """`waveform` without the clicks that prediction and `restorer` agree on; the network is asked only if there may be.
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.errors import InvalidCheckpoint
+from audiobuff_core.inference.agreement import treat_with, treated_and_restored
 from audiobuff_core.inference.in_the_box import must_be_in_the_box
 from audiobuff_core.inference.opened import open_model
 from audiobuff_core.inference.restorer import Restorer
@@ -139,3 +141,16 @@ def test_a_network_that_is_trusted_changes_more_and_one_that_is_not_changes_the_
     assert np.array_equal(results[0], results[1])
     change = [float(np.square(one - noisy).sum()) for one in results]
     assert change[2] > 2 * change[0]
+
+
+def test_what_treatments_find_is_told_to_the_network():
+    seconds = np.arange(3 * 44_100) / 44_100
+    noise = 0.05 * np.random.default_rng(0).standard_normal(len(seconds))
+    humming = noise + sum(0.2 / n * np.sin(2 * np.pi * 50 * n * seconds) for n in range(1, 8))
+    waveform = Waveform(humming[np.newaxis].astype(np.float32), 44_100)
+    restorer = Restorer(open_model(must_be_in_the_box()))
+    restorer.trust = trust_of(9.0)
+    treated = treat_with(restorer, waveform)
+    assert "hum" in {repair.kind for repair in treated.repairs}
+    told, untold = treated_and_restored(restorer, waveform), restorer.restore(treated.waveform)
+    assert np.square(told.samples - treated.waveform.samples).sum() > np.square(untold.samples - told.samples).sum() > 0
