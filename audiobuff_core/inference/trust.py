@@ -36,8 +36,9 @@ LEAST_CERTAINTY, SURE = 0.7, 0.8
 LEAST_RATIO_DB = -10.0
 # Treatments whose finds are told.
 FOUND = ("hum", "rumble", "clipping", "clicks", "gaps", "quantisation", "sample_hold", "noise", "lost_band")
-# Those whose finds mean that something is wrong; few bits and an empty upper band may be how it was made.
-FAULTS = ("hum", "rumble", "clipping", "clicks", "gaps", "noise")
+# Those whose finds mean that something is wrong, and in how many cells around; few bits and an empty upper band may be
+# how it was made, and a few clicks are in many good recordings.
+FAULTS = {"hum": 1, "rumble": 1, "clipping": 1, "clicks": 4, "gaps": 1, "noise": 1}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,8 +72,8 @@ class Proposal:
         padded = functional.pad(frames, (0, 0, 0, -values.shape[1] % self.cell_frames))
         return padded.reshape(len(padded), -1, self.cell_frames, len(self.bands)).sum(dim=2)
 
-    def found_around(self) -> Float[Tensor, "channels kinds cells"]:
-        """1 where a treatment changed something in the five seconds around a cell."""
+    def finds_around(self) -> Float[Tensor, "channels kinds cells"]:
+        """In how many of the cells of the five seconds around each a treatment changed something."""
         cells = -(-self.correction.shape[1] // self.cell_frames)
         marks = torch.zeros(len(self.correction), len(FOUND), cells)
         seconds = self.cell_frames / self.frame_rate
@@ -80,7 +81,7 @@ class Proposal:
             if repair.kind in FOUND and repair.end_seconds > 0:
                 span = slice(max(0, int(repair.start_seconds / seconds)), int(repair.end_seconds / seconds) + 1)
                 marks[list(repair.channels), FOUND.index(repair.kind), span] = 1.0
-        return _windows(marks[..., None]).amax(dim=(-1, -2))
+        return _windows(marks[..., None]).sum(dim=(-1, -2))
 
 
 def evidence_of(proposal: Proposal) -> Float[Tensor, "channels cells features bands"]:
@@ -105,7 +106,7 @@ def evidence_of(proposal: Proposal) -> Float[Tensor, "channels cells features ba
     windows = _windows(torch.stack(shown, dim=1))
     pooled = [windows.mean(dim=-1), windows.std(dim=-1, correction=0), windows.amax(dim=-1), windows.amin(dim=-1)]
     totals = [torch.log10(_windows(part).sum(dim=(-1, -2)) + LEAST_ENERGY) for part in (change, heard, error)]
-    whole = torch.cat([torch.stack(_ratios(*totals), dim=1), proposal.found_around()], dim=1)
+    whole = torch.cat([torch.stack(_ratios(*totals), dim=1), (proposal.finds_around() > 0).float()], dim=1)
     place = torch.linspace(-1, 1, len(proposal.bands)).expand(len(change), 1, change.shape[1], -1)
     told = torch.cat([*pooled, whole[..., None].expand(-1, -1, -1, len(proposal.bands)), place], dim=1)
     return told.transpose(1, 2)
@@ -170,10 +171,11 @@ class Trust(nn.Module):
     def trusted(self, proposal: Proposal) -> Float[Tensor, "channels frames latent"]:
         """The correction in the bands and at the moments at which it is trusted, coming and going over two seconds.
 
-        It never is where no treatment found anything for five seconds around: what is intact has most to lose.
+        It never is where no treatment found a fault in the five seconds around: what is intact has most to lose.
         """
-        found = proposal.found_around()[:, [FOUND.index(kind) for kind in FAULTS]]
-        if not found.any():
+        finds = proposal.finds_around()
+        faulty = torch.stack([finds[:, FOUND.index(kind)] >= least for kind, least in FAULTS.items()]).any(dim=0)
+        if not faulty.any():
             return torch.zeros_like(proposal.correction)
         evidence = evidence_of(proposal)
         certainty = self.certainty(evidence.flatten(0, 1)).reshape(*evidence.shape[:2], -1)
@@ -183,7 +185,7 @@ class Trust(nn.Module):
         )
         ratio_db = 10 * torch.log10((change + LEAST_ENERGY) / (error + LEAST_ENERGY)).transpose(1, 2)
         share = share * ((ratio_db - LEAST_RATIO_DB) / 6).clamp(0, 1)
-        share = share * found.amax(dim=1, keepdim=True)
+        share = share * faulty[:, None]
         share = functional.avg_pool1d(share, FADE_CELLS, 1, FADE_CELLS // 2, count_include_pad=False)
         num_frames = proposal.correction.shape[1]
         by_frame = functional.interpolate(share, size=share.shape[-1] * proposal.cell_frames, mode="linear")

@@ -67,12 +67,12 @@ def test_what_is_far_away_is_not_told():
 
 def test_repairs_are_told_around_where_they_are_and_in_their_channels():
     found = [repair("clicks", 6.0, 6.1, (1,)), repair("hum", -5.0, 99.0, (0, 1)), repair("dc_offset", 0.0, 1.0)]
-    marks = proposal(80, channels=2, repairs=found).found_around()
-    assert marks[0].sum() == 80
-    assert marks[:, FOUND.index("hum")].all()
+    marks = proposal(80, channels=2, repairs=found).finds_around()
+    assert marks[0].sum() == 80 * WINDOW_CELLS
+    assert (marks[:, FOUND.index("hum")] == WINDOW_CELLS).all()
     clicks = marks[1, FOUND.index("clicks")].nonzero()[:, 0]
     assert clicks.tolist() == list(range(23 - WINDOW_CELLS // 2 + 1, 23 + WINDOW_CELLS // 2 + 1))
-    assert not proposal(40, repairs=[repair("clicks", -3.0, -2.0)]).found_around().any()
+    assert not proposal(40, repairs=[repair("clicks", -3.0, -2.0)]).finds_around().any()
 
 
 @pytest.mark.parametrize(("bias", "share"), [(9.0, 1.0), (-9.0, 0.0)])
@@ -94,9 +94,15 @@ def test_what_may_be_how_a_recording_was_made_is_no_fault(kind):
     assert not trust_of(9.0).trusted(proposal(repairs=[repair(kind, 0.0, 10.0)])).any()
 
 
+@pytest.mark.parametrize(("seconds", "is_fault"), [((1.0, 1.1, 1.2), False), ((0.5, 1.5, 2.5, 3.5), True)])
+def test_a_few_clicks_are_no_fault_and_many_are(seconds, is_fault):
+    clicks = [repair("clicks", start, start + 0.001) for start in seconds]
+    assert trust_of(9.0).trusted(proposal(WINDOW_CELLS, repairs=clicks)).any() == is_fault
+
+
 def test_nothing_is_trusted_where_no_treatment_found_anything_and_what_is_comes_and_goes_slowly():
     assert not trust_of(9.0).trusted(proposal()).any()
-    one = proposal(120, repairs=[repair("clicks", 0.0, 0.1)])
+    one = proposal(120, repairs=[repair("clipping", 0.0, 0.1)])
     share = (trust_of(9.0).trusted(one) / one.correction)[0].mean(dim=-1)
     assert (share[: 5 * CELL] == 1).all()
     assert not share[40 * CELL :].any()
