@@ -31,7 +31,8 @@ from audiobuff_core.files import write_bytes
 from audiobuff_core.inference.agreement import treat_with
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.sections import level_gain_of
-from audiobuff_core.inference.trust import LEAST_CERTAINTY, TRUST_NAME, Judge, Trust, evidence_of
+from audiobuff_core.inference.trust import LEAST_CERTAINTY, Judge, Trust, evidence_of
+from audiobuff_core.models.schema import TRUST_NAME
 from audiobuff_core.models.stored import is_export
 from audiobuff_core.progress import show_progress, track
 
@@ -179,7 +180,6 @@ def main() -> int:
         if not is_export(arguments.model):
             raise InvalidConfig(f"{arguments.model} is no export: make one by audiobuff export")
         place = Path(arguments.model) / TRUST_NAME
-        place.unlink(missing_ok=True)
         restorer = Restorer.load(arguments.model)
         examples = examples_of(restorer, arguments.clean, arguments.damaged)
         recordings = sorted({one.recording for one in examples})

@@ -168,7 +168,7 @@ def take_over_trust(restorer: "Restorer", folder: Path) -> None:
     """Let the judges of the model that it began with judge the new one too; the comparison tells whether they can."""
     from audiobuff_core.files import write_bytes
     from audiobuff_core.inference.opened import open_model
-    from audiobuff_core.inference.trust import TRUST_NAME
+    from audiobuff_core.models.schema import TRUST_NAME
 
     (folder / TRUST_NAME).unlink(missing_ok=True)  # of an earlier run's weights
     if restorer.trust is not None:
@@ -198,7 +198,7 @@ def compare(
 def hand_out(gains: Mapping[str, Mapping[str, Any]], out: Path) -> int:
     """Say what the comparison means, and leave the model at `out`/model unless it became worse; 1 if it did."""
     from audiobuff_core.evaluation.table import MATERIAL_DB
-    from audiobuff_core.inference.trust import TRUST_NAME
+    from audiobuff_core.models.schema import TRUST_NAME
 
     titles = {"si_sdr_db": "SI-SDR", "lsd_db": "LSD"}
     for name in DECIDING:

@@ -14,9 +14,9 @@ from audiobuff_core.files import exists, join, read_bytes
 from audiobuff_core.inference.checkpoints import LegacyCheckpoint, Weights
 from audiobuff_core.inference.legacy_network import LegacyNetwork
 from audiobuff_core.inference.loading import Checkpoint, is_export, load_checkpoint
-from audiobuff_core.inference.trust import TRUST_NAME, Trust, read_trust
+from audiobuff_core.inference.trust import Trust, read_trust
 from audiobuff_core.models.model import Standardiser, Standardisers
-from audiobuff_core.models.schema import WEIGHTS_NAME
+from audiobuff_core.models.schema import TRUST_NAME, WEIGHTS_NAME
 
 # The original's inference defaults, and the encoders that its files do not name.
 LEGACY_INFERENCE: Final = {"steps": 32, "tau": 1.0, "window_frames": 256}

@@ -23,7 +23,6 @@ from torch.nn import functional
 from audiobuff_core.errors import InvalidCheckpoint
 from audiobuff_core.treatment.protocols import Repair
 
-TRUST_NAME = "trust.safetensors"
 CELL_SECONDS, WINDOW_CELLS, FADE_CELLS = 0.25, 20, 9
 WIDTH, TAPS = 24, 3
 LEAST_ENERGY = 1e-6
@@ -218,10 +217,12 @@ def read_trust(content: bytes, place: str, weights_sha256: str) -> Trust:
         trust.load_state_dict(values)
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:150]
-        raise InvalidCheckpoint(f"{place} is not whole ({reason}): write it anew by corpus/trust.py") from error
+        raise InvalidCheckpoint(
+            f"{place} is not whole ({reason}): remove it, and write it anew by corpus/trust.py"
+        ) from error
     if facts.get("weights_sha256") != weights_sha256:
         raise InvalidCheckpoint(
             f"{place} was taught with weights {str(facts.get('weights_sha256'))[:12]}, beside it lie "
-            f"{weights_sha256[:12]}: remove it, or write it anew by corpus/trust.py"
+            f"{weights_sha256[:12]}: remove it, and write it anew by corpus/trust.py"
         )
     return trust.eval()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from audiobuff_core.errors import CheckpointNotFound, InvalidCheckpoint
-from audiobuff_core.files import exists, join, read_bytes, write_bytes, write_json
+from audiobuff_core.files import delete, exists, join, read_bytes, write_bytes, write_json
 from audiobuff_core.models.checkpoint_file import read_plain
 from audiobuff_core.models.model import (
     ARCHITECTURE,
@@ -29,6 +29,7 @@ from audiobuff_core.models.model import (
 SCHEMA_VERSION = 3
 WEIGHTS_NAME = "weights.safetensors"
 CONFIG_NAME = "config.json"
+TRUST_NAME = "trust.safetensors"  # beside some weights, and for these only: see `inference.trust`
 Storage = Literal["float32", "float16", "int8"]
 SCALE_PREFIX = "scale."
 
@@ -99,6 +100,8 @@ def write_export(
 ) -> str:
     """Write `weights.safetensors` and then `config.json` to `folder`; the SHA-256 of the weights.
 
+    What lay there of an earlier export's trust goes: it was for other weights.
+
     `float16` is half of the size; `int8` about a quarter: every row of a matrix as whole numbers up to 127 and what
     they have to be multiplied by, all else as float32. Loaded they are float32 again.
     """
@@ -107,6 +110,8 @@ def write_export(
     tensors = _stored({name: tensor.detach().cpu() for name, tensor in state.items()}, storage)
     data = save(tensors | {f"stat.{name}": tensor for name, tensor in statistics_tensors(standardisers).items()})
     content_hash = hashlib.sha256(data).hexdigest()
+    if exists(join(folder, TRUST_NAME)):
+        delete(join(folder, TRUST_NAME))
     write_bytes(join(folder, WEIGHTS_NAME), data)
     fields = {"architecture": ARCHITECTURE, "schema_version": SCHEMA_VERSION, "model": config.as_dict()}
     write_json(join(folder, CONFIG_NAME), fields | {"weights_sha256": content_hash, "meta": meta})

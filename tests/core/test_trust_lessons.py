@@ -12,7 +12,7 @@ from audiobuff_core.audio.write import write_audio
 from audiobuff_core.inference.in_the_box import must_be_in_the_box
 from audiobuff_core.inference.opened import open_model
 from audiobuff_core.inference.restorer import Restorer
-from audiobuff_core.inference.trust import TRUST_NAME
+from audiobuff_core.models.schema import TRUST_NAME
 
 
 @pytest.fixture(scope="module")

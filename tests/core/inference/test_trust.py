@@ -12,7 +12,8 @@ from audiobuff_core.inference.agreement import treat_with, treated_and_restored
 from audiobuff_core.inference.in_the_box import must_be_in_the_box
 from audiobuff_core.inference.opened import open_model
 from audiobuff_core.inference.restorer import Restorer
-from audiobuff_core.inference.trust import FOUND, TRUST_NAME, WINDOW_CELLS, Proposal, Trust, evidence_of, read_trust
+from audiobuff_core.inference.trust import FOUND, WINDOW_CELLS, Proposal, Trust, evidence_of, read_trust
+from audiobuff_core.models.schema import TRUST_NAME, load_model, write_export
 from audiobuff_core.treatment.protocols import Repair
 
 BANDS = (slice(0, 4), slice(4, 8), slice(8, 16))
@@ -134,6 +135,13 @@ def test_a_model_brings_its_trust_along(tmp_path):
     place.write_bytes(trust_of(9.0).to_bytes("another"))
     with pytest.raises(InvalidCheckpoint, match="write it anew by corpus/trust"):
         open_model(str(tmp_path / "model"))
+
+
+def test_an_export_over_an_earlier_one_takes_its_trust_away(tmp_path):
+    loaded = load_model(must_be_in_the_box())
+    (tmp_path / TRUST_NAME).write_bytes(trust_of(9.0).to_bytes("another"))
+    write_export(str(tmp_path), loaded.model.state_dict(), loaded.model.config, loaded.standardisers, loaded.meta)
+    assert open_model(str(tmp_path)).trust is None
 
 
 def test_a_network_that_is_trusted_changes_more_and_one_that_is_not_changes_the_same(tmp_path):
