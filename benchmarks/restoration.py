@@ -7,8 +7,8 @@ Half of the clips are damaged by the recipe audiobuff (within the ranges of trai
 half by recipes/untidy.toml (two or three faults at once, many of them harder than in training). All systems are blind,
 but for two operators who know every fault and its settings and undo one after the other. "usual tools" takes the one
 classical tool that is usual for each; "operator" tries all of them, and keeps what comes nearest to the clean
-recording, which nobody has at hand: a bound. Everything goes through the commands that users have; what is done stays,
-so a run that is cut off goes on.
+recording, which nobody has at hand: a bound, which takes hours. Everything goes through the commands that users have;
+what is done stays, so a run that is cut off goes on.
 """
 
 import argparse
@@ -33,7 +33,7 @@ QUIETEST_RMS = 0.01
 METRICS = ("si_sdr_db", "lsd_db", "zimtohrli", "visqol_mos")
 OURS = {"AudioBuff": (), "treatments alone": ("network",), "network alone": tuple(TREATMENTS)}
 USUAL = "usual tools"
-PEERS = ("operator", "grooveclean", "noisereduce", "ffmpeg", "deepfilternet", "rnnoise")
+PEERS = (USUAL, "operator", "grooveclean", "noisereduce", "ffmpeg", "deepfilternet", "rnnoise")
 
 
 def cut_clips(corpus: Path, to: Path, count: int, seed: int) -> None:
@@ -65,10 +65,14 @@ def run(*argv: str | Path, codes: tuple[int, ...] = (0,)) -> None:
         raise SystemExit(f"audiobuff {argv[0]} failed: see above")
 
 
+def place_of(out: Path, name: str) -> Path:
+    """Where the results of a system lie."""
+    return out / "usual" / "operator" if name == USUAL else out / "restored" / name
+
+
 def evaluate(out: Path, names: list[str]) -> None:
     """The report of all systems on all clips."""
-    places = {name: out / "usual" / "operator" if name == USUAL else out / "restored" / name for name in names}
-    restored = [f"--restored={name}={place}" for name, place in places.items()]
+    restored = [f"--restored={name}={place_of(out, name)}" for name in names]
     folders = ("--clean", out / "clean", "--degraded", out / "degraded")
     (out / "report" / "evaluation.json").unlink(missing_ok=True)
     # 1: an item that a tool moved in time is left out, and named.
@@ -107,16 +111,13 @@ def main() -> int:
     for name, without in OURS.items():
         left_out = ("--without", ",".join(without)) if without else ()
         run("restore", out / "degraded", "-o", out / "restored" / name, *left_out, *model)
-    names = list(OURS)
     peers = [name for name in arguments.peers.split(",") if name]
-    if peers:
-        folders = (out / "degraded", "--clean", out / "clean", "--out", out / "restored")
-        run("baselines", *folders, "--only", ",".join(peers))
-        names += [name for name in peers if (out / "restored" / name).is_dir()]
-    if "operator" in names:
+    if USUAL in peers:
         run("baselines", out / "degraded", "--out", out / "usual", "--only", "operator")
-        names.append(USUAL)
-    evaluate(out, names)
+    if others := [name for name in peers if name != USUAL]:
+        folders = (out / "degraded", "--clean", out / "clean", "--out", out / "restored")
+        run("baselines", *folders, "--only", ",".join(others))
+    evaluate(out, [*OURS, *(name for name in peers if place_of(out, name).is_dir())])
     print_table(out)
     shutil.copy(out / "report" / "evaluation.json", HERE / "restoration.json")
     return 0

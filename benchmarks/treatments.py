@@ -76,6 +76,13 @@ def _rumbling(generator: np.random.Generator) -> Fault:
     return Fault("rumble", {**place, "snr_db": float(generator.uniform(0.0, 20.0))})
 
 
+def _windy(generator: np.random.Generator) -> Fault:
+    gusts = {"gusts_hz": float(generator.uniform(0.1, 2.0)), "calm_db": float(generator.uniform(-30.0, -6.0))}
+    corner_hz = float(generator.uniform(60.0, 400.0))
+    snr_db = float(generator.uniform(-10.0, 15.0))
+    return Fault("wind", {"corner_hz": corner_hz, "snr_db": snr_db, "duck_db": 0.0, **gusts})
+
+
 def _quantised(generator: np.random.Generator) -> Fault:
     return Fault("bit_depth", {"bits": int(generator.integers(5, 13)), "dither": "none"})
 
@@ -91,6 +98,7 @@ def _quieter(generator: np.random.Generator) -> Fault:
 KINDS: dict[str, Draw] = {
     "hum": lambda g: [_hum(g)],
     "rumble": lambda g: [_rumbling(g)],
+    "wind": lambda g: [_windy(g)],
     "steady noise": lambda g: [Fault("noise", {"color": "white", "snr_db": float(g.uniform(5.0, 25.0))})],
     "hum, drifting": lambda g: [_drifting(g)],
     "clipping": lambda g: [_clipped(g)],

@@ -26,9 +26,8 @@ from audiobuff_core.errors import AudioBuffError, DataMissing
 from audiobuff_core.evaluation.metrics.lsd import FLOOR_DB
 from audiobuff_core.files import write_bytes
 from audiobuff_core.progress import show_progress, track
-from audiobuff_core.treatment.chain import treat
-from audiobuff_core.treatment.lost_band import FillBand
-from audiobuff_core.treatment.noise import Denoise, gains
+from audiobuff_core.treatment.chain import GUESSES, treat
+from audiobuff_core.treatment.noise import gains
 from audiobuff_core.treatment.noise_floor import EVIDENCE, floor_of, power_of, transform_of
 
 SECONDS = 6
@@ -124,7 +123,7 @@ def examples_of(stores: list[str]) -> list[Example]:
             span = slice(begin, min(begin + SECONDS * rate, clean.num_samples, damaged.num_samples))
             truth = clean.samples[0, span]
             excerpt = Waveform(damaged.samples[:, span].copy(), rate)
-            heard = treat(excerpt, without=[Denoise.name, FillBand.name]).waveform.samples[0]
+            heard = treat(excerpt, without=GUESSES).waveform.samples[0]
             found += [
                 example_of(item.track_id, one, truth, rate)
                 for one in (heard, truth)[: 1 + (item.track_id not in known)]

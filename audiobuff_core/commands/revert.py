@@ -21,6 +21,8 @@ OTHER_NAMES: Final = {
     "denoise": "noise",
     "degap": "gaps",
     "derumble": "rumble",
+    "dewind": "low_noise",
+    "wind": "low_noise",
     "dequantise": "quantisation",
     "quantization": "quantisation",
 }

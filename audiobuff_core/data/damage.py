@@ -182,9 +182,7 @@ def _names(row: PlanRow) -> tuple[str, ...]:
 def _degrade(folder: StepFolder, clean: PristineTrack, rows: list[PlanRow], wanted: dict[str, str]) -> None:
     """Render the rows of one track that are not there yet, and treat them."""
     from audiobuff_core.degradation.render import render, render_target
-    from audiobuff_core.treatment.chain import treat
-    from audiobuff_core.treatment.lost_band import FillBand
-    from audiobuff_core.treatment.noise import Denoise
+    from audiobuff_core.treatment.chain import GUESSES, treat
 
     missing = [row for row in rows if not _is_finished(folder, row)]
     if not missing:
@@ -196,7 +194,7 @@ def _degrade(folder: StepFolder, clean: PristineTrack, rows: list[PlanRow], want
             write_audio(join(folder.path, _target_name(row)), render_target(row, waveform))
             folder.finish(_target_name(row), {"key": wanted[_target_name(row)]})
         # Of noise the network is a witness, it must know it; and a flow is to fill lost bands itself.
-        treated = treat(damaged, without=(Denoise.name, FillBand.name))
+        treated = treat(damaged, without=GUESSES)
         heard = _treated_name(row) if treated.repairs else _name(row)
         if treated.repairs:
             write_audio(join(folder.path, heard), treated.waveform)

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 KINDS_IN_WORDS: Final[Mapping[str, str]] = {
     "hum": "Mains hum taken out", "noise": "Steady noise taken away", "clicks": "Click replaced",
-    "clipping": "Clipped peaks rebuilt", "rumble": "Rumble taken out", "quantisation": "Coarse steps smoothed",
+    "clipping": "Clipped peaks rebuilt", "rumble": "Rumble taken out", "low_noise": "Low noise taken out",
+    "quantisation": "Coarse steps smoothed",
     "sample_hold": "Held samples joined", "lost_band": "Lost band filled",
     "gaps": "Gap filled", "dc": "Offset taken out", "polarity": "Channel turned over",
     "dead_channel": "Dead channel revived", "network": "Restored by the network",

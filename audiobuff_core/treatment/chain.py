@@ -12,6 +12,7 @@ from audiobuff_core.treatment.dc import RemoveOffset
 from audiobuff_core.treatment.gaps import FillGaps
 from audiobuff_core.treatment.hum import Dehum
 from audiobuff_core.treatment.lost_band import FillBand
+from audiobuff_core.treatment.low_noise import DenoiseLow
 from audiobuff_core.treatment.noise import Denoise
 from audiobuff_core.treatment.protocols import Repair, Treated, Treatment
 from audiobuff_core.treatment.quantisation import Dequantise
@@ -22,12 +23,15 @@ from audiobuff_core.treatment.sample_hold import Unhold
 # each by itself. Clipping before hum: a recorder cuts off music and hum together, and the flat tops are gone once hum
 # is taken out. Clicks before hum and offset, which they would disturb. Held samples and steps as long as
 # nothing has moved them. Rumble after hum, which
-# may lie in its band. Noise when nothing else is left above it, and a lost band is filled when nothing hides its edge.
+# may lie in its band. Noise when nothing else is left above it, low noise when no hiss reaches down to it, and a lost
+# band is filled when nothing hides its edge.
 _ORDER: tuple[Treatment, ...] = (
     FillGaps(), ReviveChannel(), FixPolarity(), Unhold(), Declip(), Declick(), Dequantise(), Dehum(), Derumble(),
-    Denoise(), RemoveOffset(), FillBand(),
+    Denoise(), DenoiseLow(), RemoveOffset(), FillBand(),
 )  # fmt: skip
 TREATMENTS: Mapping[str, Treatment] = MappingProxyType({one.name: one for one in _ORDER})
+# What can't be proved but only judged: of noise a network is a witness, it must know it; lost bands a flow can invent.
+GUESSES = (Denoise.name, DenoiseLow.name, FillBand.name)
 
 
 def treat(waveform: Waveform, *, without: Collection[str] = ()) -> Treated:

@@ -21,4 +21,6 @@ def corpus_script():
         spec.loader.exec_module(module)
         return module
 
-    return load
+    sys.path.insert(0, str(CORPUS))  # as Python does where a script is run
+    yield load
+    sys.path.remove(str(CORPUS))

@@ -7,12 +7,18 @@ import pytest
 
 from audiobuff_assets.corpus_files import corpus_folder
 from audiobuff_core.audio.read import read_audio
+from audiobuff_core.audio.resample import resample
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.commands.chosen_model import chosen_model
-from audiobuff_core.degradation.faults import crackle
+from audiobuff_core.degradation.faults import crackle, wind
 from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
 from audiobuff_core.inference import agreement
-from audiobuff_core.inference.agreement import declick_by_agreement, denoise_by_agreement, treat_with
+from audiobuff_core.inference.agreement import (
+    declick_by_agreement,
+    denoise_by_agreement,
+    denoise_low_by_agreement,
+    treat_with,
+)
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment import noise
 from audiobuff_core.treatment.chain import treat
@@ -118,6 +124,38 @@ def test_the_network_is_not_asked_about_faint_noise_and_hears_excerpts_of_the_re
     assert asked == [agreement.HEARD_SECONDS] * agreement.HEARD_EXCERPTS
 
 
+@pytest.fixture(scope="module")
+def guitar():
+    """Six seconds, shape [samples]."""
+    clip = resample(read_audio(Path(corpus_folder()) / "guit_em9.flac").mono(), 2 * RATE).samples[0]
+    return np.resize(clip, 12 * RATE).astype(np.float64)
+
+
+@pytest.fixture(scope="module")
+def windy(guitar):
+    """The guitar beside itself with wind that is louder by 6 dB."""
+    parameters = {"corner_hz": 120.0, "gusts_hz": 0.6, "calm_db": -20.0, "duck_db": 0.0, "snr_db": -6.0}
+    damaged = wind.apply(guitar[None], 2 * RATE, parameters, np.random.default_rng(3))
+    return Waveform(np.concatenate([guitar[None], damaged]).astype(np.float32), 2 * RATE)
+
+
+def test_wind_is_taken_out_where_both_networks_hear_it(restorer, windy, guitar, monkeypatch):
+    treated = treat_with(restorer, windy)
+    assert {(repair.kind, repair.channels) for repair in treated.repairs} == {("low_noise", (1,))}
+    before, after = (si_sdr_db(guitar, one.samples[1].astype(np.float64)) for one in (windy, treated.waveform))
+    assert after > before + 5.0
+    assert treat_with(restorer, windy, without=("low_noise",)).waveform is windy
+    monkeypatch.delitem(restorer.meta["inference"], "denoised_first")
+    assert treat_with(restorer, windy).waveform is windy
+
+
+@pytest.mark.parametrize(("share", "is_taken"), [(0.2, False), (0.8, True), (3.0, False)])
+def test_low_noise_stays_where_the_network_hears_something_else(restorer, windy, monkeypatch, share, is_taken):
+    gusts = np.float32(share) * (windy.samples[1] - windy.samples[0])
+    monkeypatch.setattr(restorer, "restore", lambda samples, _rate, **_: samples - gusts)
+    assert bool(denoise_low_by_agreement(restorer, windy).repairs) == is_taken
+
+
 @pytest.mark.slow
 def test_no_bundled_recording_is_touched(restorer):
     touched = [
@@ -125,5 +163,6 @@ def test_no_bundled_recording_is_touched(restorer):
         for path in sorted(Path(corpus_folder()).glob("*.flac"))
         if declick_by_agreement(restorer, read_audio(path)).repairs
         or denoise_by_agreement(restorer, read_audio(path)).repairs
+        or denoise_low_by_agreement(restorer, read_audio(path)).repairs
     ]
     assert touched == []
