@@ -40,7 +40,7 @@ MARGIN_SECONDS = 0.0007
 # it that one must take away, in how many bands at least. As sure as without a network, it needs no second witness.
 POSSIBLE_NOISE, LIKELY_NOISE, LEAST_TAKEN, FEWEST_BANDS = 0.3, 0.6, 0.5, 2
 # What share of low noise it must take away, and at most: whoever takes out far more hears something else there.
-LOW_NOISE_TAKEN = (0.4, 1.6)
+LOW_NOISE_TAKEN = (0.65, 1.5)
 # What it hears of a longer recording: it costs more than all else.
 HEARD_SECONDS, HEARD_EXCERPTS = 5.0, 2
 # Of a longer recording a fifth is searched first: most have nothing to search for.
