@@ -75,7 +75,7 @@ def test_damage_matches_its_rows_and_its_clean_audio(root, shard):
         assert item.split == split[item.track_id] != "held_out"
 
 
-UNTREATED = ("noise", "lost_band")
+UNTREATED = ("noise", "low_noise", "lost_band")
 
 
 @pytest.fixture
