@@ -76,7 +76,7 @@ def _taken(spectrum: Spectrum) -> tuple[NDArray[np.float32], float]:
     surest = 0.0
     for first in range(0, max(1, len(power) - FADE_FRAMES), BLOCK_FRAMES - FADE_FRAMES):
         begin = max(0, min(first, len(power) - BLOCK_FRAMES))
-        share, certainty = heard(power[begin : begin + BLOCK_FRAMES])
+        share, certainty = heard(power[begin : begin + BLOCK_FRAMES], LEAST_CERTAINTY)
         weight = np.minimum(np.arange(1, len(share) + 1), np.arange(len(share), 0, -1)).clip(max=FADE_FRAMES)
         weight = weight[:, None].astype(np.float32)
         share *= np.clip((certainty - LEAST_CERTAINTY) / (SURE - LEAST_CERTAINTY), 0, 1)

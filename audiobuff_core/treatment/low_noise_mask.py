@@ -48,6 +48,11 @@ class LowNoiseMask(nn.Module):
         self, power: Float[Tensor, "blocks bins frames"]
     ) -> tuple[Float[Tensor, "blocks bins frames"], Float[Tensor, "blocks"]]:
         """The logit of the share of each bin that is no noise, and the logit that taking the noise out does good."""
+        steps, present = self.found(power)
+        return self.shares(*steps), present
+
+    def found(self, power: Float[Tensor, "blocks bins frames"]) -> tuple[tuple[Tensor, ...], Float[Tensor, "blocks"]]:
+        """What `shares` needs, and the logit that taking the noise out does good: the cheaper half of the work."""
         loudness = power.mean(dim=(1, 2), keepdim=True)
         level = torch.log10(power / (loudness + 1e-12) + QUIETEST) / 3 + 1
         mean = level.mean(dim=-1, keepdim=True).expand_as(level)
@@ -63,13 +68,18 @@ class LowNoiseMask(nn.Module):
             if index == WHOLE_AFTER:
                 whole = torch.cat([values.mean(dim=-1), (values.var(dim=-1) + 1e-6).sqrt()], dim=1)
                 values = values + self.whole(whole)[..., None]
+        present: Tensor = self.present(torch.cat([values.mean(dim=-1), values.amax(dim=-1)], dim=1))[:, 0]
+        return (shown, second, third, values), present
+
+    def shares(self, shown: Tensor, second: Tensor, third: Tensor, values: Tensor) -> Tensor:
+        """The logit of the share of each bin that is no noise, [blocks, bins, frames]."""
+        silu = functional.silu
         back = silu(self.out(values)).reshape(third.shape)
         for layer, beside in ((self.up3, third), (self.up2, second)):
             back = _finer(silu(layer(torch.cat([back, beside], dim=1))))
         back = silu(self.up1(torch.cat([_finer(back), shown], dim=1)))
         logits: Tensor = self.last(back)[:, 0] + 1
-        present: Tensor = self.present(torch.cat([values.mean(dim=-1), values.amax(dim=-1)], dim=1))[:, 0]
-        return logits, present
+        return logits
 
 
 def _finer(values: Float[Tensor, "blocks channels rows frames"]) -> Tensor:
@@ -77,11 +87,17 @@ def _finer(values: Float[Tensor, "blocks channels rows frames"]) -> Tensor:
 
 
 @torch.inference_mode()
-def heard(power: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-    """The share of each bin of `power` [frames, NUM_BINS + 1] that is noise, 0 to 1, and how sure it is, 0 to 1."""
-    logits, present = _network()(torch.from_numpy(np.ascontiguousarray(power[:, :NUM_BINS].T))[None])
-    share = torch.sigmoid(-logits[0]).T.numpy()
-    return np.pad(share, ((0, 0), (0, 1))), float(present.sigmoid())
+def heard(power: NDArray[np.float32], least_certainty: float) -> tuple[NDArray[np.float32], float]:
+    """The share of each bin of `power` [frames, NUM_BINS + 1] that is noise, 0 to 1, and how sure it is, 0 to 1.
+
+    Where it is not surer than `least_certainty` all shares are 0.
+    """
+    network = _network()
+    steps, present = network.found(torch.from_numpy(np.ascontiguousarray(power[:, :NUM_BINS].T))[None])
+    if (certainty := float(present.sigmoid())) <= least_certainty:
+        return np.zeros_like(power), certainty
+    share = torch.sigmoid(-network.shares(*steps)[0]).T.numpy()
+    return np.pad(share, ((0, 0), (0, 1))), certainty
 
 
 @cache
