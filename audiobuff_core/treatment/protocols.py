@@ -1,8 +1,6 @@
 """What a treatment is: detect, verify, treat the samples concerned and say so; or leave the recording alone."""
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
@@ -74,17 +72,13 @@ class Treatment(Protocol):
 def treat_channels(
     kind: str, waveform: Waveform, treated: Callable[[Samples], tuple[Samples, float] | None]
 ) -> Treated:
-    """`waveform` with each channel treated as a whole, side by side, if its rate is not below 8 kHz.
+    """`waveform` with each channel treated as a whole, if its rate is not below 8 kHz.
 
-    `treated` makes of a channel [samples] another one and says how sure it is, 0 to 1; None leaves it as it is. It runs
-    in a thread for each channel.
+    `treated` makes of a channel [samples] another one and says how sure it is, 0 to 1; None leaves it as it is.
     """
     samples, repairs = waveform.samples, []
-    rows = waveform.samples if waveform.sample_rate >= LOWEST_RATE else waveform.samples[:0]
-    with ThreadPoolExecutor(max_workers=max(1, min(len(rows), os.cpu_count() or 1))) as workers:
-        results = list(workers.map(treated, rows))
-    for channel, (before, found) in enumerate(zip(rows, results, strict=True)):
-        if found is None:
+    for channel, before in enumerate(waveform.samples if waveform.sample_rate >= LOWEST_RATE else ()):
+        if (found := treated(before)) is None:
             continue
         samples = waveform.samples.copy() if samples is waveform.samples else samples
         samples[channel], confidence = found

@@ -1,6 +1,4 @@
 import json
-import os
-import threading
 
 import numpy as np
 import pytest
@@ -8,7 +6,6 @@ from sounds_to_treat import RATE, drums, plucked, square_waves, tones, waveform
 
 from audiobuff_core.errors import InvalidAudio, InvalidConfig
 from audiobuff_core.treatment.chain import TREATMENTS, treat
-from audiobuff_core.treatment.protocols import treat_channels
 
 
 @pytest.fixture(scope="module")
@@ -62,25 +59,3 @@ def test_tiny_recordings(num_samples):
 def test_not_a_number_is_refused():
     with pytest.raises(InvalidAudio, match="NaN"):
         treat(waveform(np.full(1000, np.nan)))
-
-
-@pytest.mark.skipif(os.cpu_count() == 1, reason="one core does one thing at a time")
-def test_channels_are_treated_side_by_side_and_each_keeps_its_own():
-    meeting = threading.Barrier(2, timeout=60)
-
-    def halved(channel):
-        meeting.wait()
-        return (channel / 2, 0.5) if channel[0] > 0 else None
-
-    stereo = waveform(np.full(RATE, -0.5), np.full(RATE, 0.5))
-    treated = treat_channels("hum", stereo, halved)
-    assert [repair.channels for repair in treated.repairs] == [(1,)]
-    assert np.array_equal(treated.waveform.samples[:, 0], np.float32([-0.5, 0.25]))
-
-
-def test_what_fails_in_one_channel_fails_as_a_whole():
-    def broken(channel):
-        raise InvalidAudio("broken")
-
-    with pytest.raises(InvalidAudio, match="broken"):
-        treat_channels("hum", waveform(np.zeros(RATE), np.zeros(RATE)), broken)
