@@ -106,10 +106,9 @@ def taught(network: LowNoiseMask, recordings: list[Recording], steps: int, seed:
             heard = heard_by(network, examples)
             loss = heard.loss()
             if not loss.isfinite():
-                raise InvalidConfig(f"The loss of step {step} is {float(loss)}: teach with another --seed")
+                raise InvalidConfig(f"The loss of step {step} is {loss.item()}: teach with another --seed")
             if step % TOLD_EVERY == TOLD_EVERY - 1:
-                gain = (heard.before_db - heard.after_db)[heard.noisy].mean()
-                print(f"step {step + 1}: loss {float(loss):.3f}, {float(gain):.2f} dB less error", flush=True)
+                print(f"step {step + 1}: loss {loss.item():.3f}", flush=True)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -118,16 +117,17 @@ def taught(network: LowNoiseMask, recordings: list[Recording], steps: int, seed:
     return network.eval()
 
 
-def read(path: Path) -> dict[str, Tensor]:
-    """The weights at `path`.
+def read_into(network: LowNoiseMask, path: Path) -> None:
+    """Give `network` the weights at `path`.
 
     Raises:
-        InvalidConfig: there are none.
+        InvalidConfig: there are none of it.
     """
     try:
-        return load(path.read_bytes())
-    except (OSError, SafetensorError) as error:
-        raise InvalidConfig(f"{path} cannot be read ({error}): give what this script wrote") from error
+        network.load_state_dict(load(path.read_bytes()))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:150]
+        raise InvalidConfig(f"--init_from {path}: {reason}; give what this script wrote") from error
 
 
 @torch.no_grad()
@@ -170,7 +170,7 @@ def main() -> int:
             torch.manual_seed(arguments.seed)
             network = LowNoiseMask()
             if arguments.init_from:
-                network.load_state_dict(read(arguments.init_from))
+                read_into(network, arguments.init_from)
             taught(network, parts[0], arguments.steps, arguments.seed)
             print("unseen:", told_of(network, parts[1]))
         values = {name: value.half().contiguous() for name, value in network.state_dict().items()}

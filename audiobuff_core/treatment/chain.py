@@ -21,10 +21,9 @@ from audiobuff_core.treatment.sample_hold import Unhold
 
 # Gaps come first: as long as nothing has been changed, they are exact zeros. Channels come before all that looks at
 # each by itself. Clipping before hum: a recorder cuts off music and hum together, and the flat tops are gone once hum
-# is taken out. Clicks before hum and offset, which they would disturb. Held samples and steps as long as
-# nothing has moved them. Rumble after hum, which
-# may lie in its band. Noise when nothing else is left above it, low noise when no hiss reaches down to it, and a lost
-# band is filled when nothing hides its edge.
+# is taken out. Clicks before hum and offset, which they would disturb. Held samples and steps as long as nothing has
+# moved them. Rumble after hum, which may lie in its band. Noise when nothing else is left above it, low noise when no
+# hiss reaches down to it, and a lost band is filled when nothing hides its edge.
 _ORDER: tuple[Treatment, ...] = (
     FillGaps(), ReviveChannel(), FixPolarity(), Unhold(), Declip(), Declick(), Dequantise(), Dehum(), Derumble(),
     Denoise(), DenoiseLow(), RemoveOffset(), FillBand(),

@@ -59,10 +59,10 @@ def without_low_noise(waveform: Waveform, is_noise: Callable[[Samples, Samples, 
         noise = soxr.resample(transform.samples(spectrum * taken, len(low)), ANALYSIS_RATE, rate)
         noise = np.pad(noise, (0, max(0, len(before) - len(noise))))[: len(before)]
         there, less = (float(np.square(one, dtype=np.float64).sum()) for one in (before, noise))
+        if less <= 10 ** (FAINT_DB / 10) * there:
+            return None
         after = before - noise
-        return (
-            (after, certainty) if less > 10 ** (FAINT_DB / 10) * there and is_noise(before, after, certainty) else None
-        )
+        return (after, certainty) if is_noise(before, after, certainty) else None
 
     return treat_channels(DenoiseLow.name, waveform, quieter)
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.audio.write import write_audio
+from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.treatment import low_noise_mask
 from audiobuff_core.treatment.low_noise import ANALYSIS_RATE
 
@@ -89,6 +90,14 @@ def test_the_script_teaches_and_writes(lessons, tmp_path, monkeypatch, capsys):
     assert lessons.main() == 0
     assert "blocks with low noise" in capsys.readouterr().out
     low_noise_mask.LowNoiseMask().load_state_dict(load_file(tmp_path / "mask.safetensors"))
+
+
+@pytest.mark.parametrize("content", [None, b"no weights", save({"other": torch.zeros(1)})])
+def test_weights_that_are_none_are_told(lessons, tmp_path, content):
+    if content is not None:
+        (tmp_path / "mask.safetensors").write_bytes(content)
+    with pytest.raises(InvalidConfig, match=r"mask\.safetensors: .*give what this script wrote"):
+        lessons.read_into(low_noise_mask.LowNoiseMask(), tmp_path / "mask.safetensors")
 
 
 def test_an_empty_folder_is_told(lessons, tmp_path, monkeypatch, capsys):
