@@ -159,3 +159,38 @@ def test_export_in_half_precision(capsys, ours: str, tmp_path: Path) -> None:
     assert all(torch.equal(half[name], tensor.half().float()) for name, tensor in full.items())
     assert cli.main(["export", COMPONENT, str(tmp_path / "old"), "--half"]) == 1
     assert "leave it out" in capsys.readouterr().err
+
+
+def _changed(place: str, to: Path, **changes: object) -> str:
+    content = torch.load(place, weights_only=True)
+    content["ema_state"] = {name: value + 1.0 for name, value in content["ema_state"].items()}
+    torch.save(content | changes, to)
+    return str(to)
+
+
+def test_the_mean_of_two_trainings_counts_each_as_much_as_it_is_told(capsys, ours: str, tmp_path: Path) -> None:
+    later = _changed(ours, tmp_path / "later.pt")
+    said = _said(capsys, "export", ours, str(tmp_path / "mean"), "--mean_with", f"{later}=3")
+    assert f"ema weights of {ours} and {later}" in said
+    alone, mean = torch.load(ours, weights_only=True)["ema_state"], load_model(str(tmp_path / "mean"))
+    for name, value in mean.model.state_dict().items():
+        assert torch.allclose(value, alone[name] + 0.75, atol=1e-6), name
+    assert [one["share"] for one in mean.meta["mean_of"]] == [1.0, 3.0]
+    assert mean.meta["mean_of"][0]["snapshot_digest"] == "ab" * 32
+
+
+def test_a_mean_with_what_does_not_go_together_is_refused(capsys, ours: str, tmp_path: Path) -> None:
+    content = torch.load(ours, weights_only=True)
+    moved = {name: value + 1.0 for name, value in content.items() if name.endswith("mean") and name.startswith("latent")}
+    cases = {
+        f"{ours}=0": "expected a share above 0",
+        COMPONENT: "another network",
+        _changed(ours, tmp_path / "other.pt", **moved): "other latents",
+    }
+    assert moved
+    for given, reason in cases.items():
+        assert cli.main(["export", ours, str(tmp_path / "out"), "--mean_with", given]) == 1
+        assert reason in capsys.readouterr().err
+    assert cli.main(["export", COMPONENT, str(tmp_path / "out"), "--mean_with", ours]) == 1
+    assert "no means" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
