@@ -62,6 +62,7 @@ def test_a_raised_floor_is_told_in_db_and_a_gate_is_no_harm():
     assert falls("floor_added_db", [0.0, *values])
 
 
+@pytest.mark.slow
 def test_pitch_error_is_the_interval_in_cents():
     clean = tone(200)
     assert measured("f0_cents", clean, clean, RATE) == pytest.approx(0, abs=1e-6)
@@ -70,6 +71,7 @@ def test_pitch_error_is_the_interval_in_cents():
     assert falls("f0_cents", [0.0, *shifted])
 
 
+@pytest.mark.slow
 def test_voicing_error_is_the_share_of_frames_whose_voice_is_lost_or_made_up():
     clean = np.concatenate([tone(200), np.zeros(RATE)])
     half = np.concatenate([tone(200)[: RATE // 2], np.zeros(RATE + RATE // 2)])

@@ -24,14 +24,21 @@ def worse(clean):
     return [clean + hiss * 10 ** (-ratio_db / 20) for ratio_db in (40, 25, 10)]
 
 
-@pytest.mark.parametrize("name", DAMAGED)
+SLOW_TO_LOAD = pytest.param("visqol_mos", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", [SLOW_TO_LOAD if name == "visqol_mos" else name for name in DAMAGED])
 def test_more_noise_is_worse(name, clean, worse):
     first = 0 if name != "si_sdr_db" else 1  # it is held to 30 dB
     assert falls(name, [measured(name, clean, estimate) for estimate in worse][first:])
 
 
 @pytest.mark.parametrize(
-    ("name", "best"), [("si_sdr_db", 30), ("lsd_db", 0), ("lsd_log10", 0), ("zimtohrli", 0), ("visqol_mos", 4.732)]
+    ("name", "best"),
+    [
+        *[("si_sdr_db", 30), ("lsd_db", 0), ("lsd_log10", 0), ("zimtohrli", 0)],
+        pytest.param("visqol_mos", 4.732, marks=pytest.mark.slow),
+    ],
 )
 def test_a_copy_has_the_best_value(name, best, clean):
     assert measured(name, clean, clean) == pytest.approx(best, abs=2e-3)
@@ -82,6 +89,7 @@ def test_mr_stft_of_a_level_change_is_known():
     assert falls("mr_stft", [measured("mr_stft", sound, sound * gain) for gain in (1, 0.9, 0.5)])
 
 
+@pytest.mark.slow
 def test_mcd_is_the_height_of_a_ripple_and_knows_no_level():
     orders, bands = 3, np.arange(NUM_BANDS)
     ripple = 2.0 * np.cos(np.pi * orders * (bands + 0.5) / NUM_BANDS)  # of the natural logarithm of power
