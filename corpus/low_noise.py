@@ -11,7 +11,6 @@ for the figures that are printed. A step of twelve blocks takes half a second on
 import argparse
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,18 +18,16 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from noisy_blocks import BLOCK, Example, Recording, Sound, example_of, recordings_of
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from teaching import read_into, teach
 from torch import Tensor
 from torch.nn import functional
 
 from audiobuff_core.errors import AudioBuffError, InvalidConfig
-from audiobuff_core.files import write_bytes
 from audiobuff_core.progress import show_progress, track
-from audiobuff_core.treatment.low_noise import FRAME, HOP, LEAST_CERTAINTY
+from audiobuff_core.treatment.low_noise import ANALYSIS_RATE, FRAME, HOP, LEAST_CERTAINTY
 from audiobuff_core.treatment.low_noise_mask import NUM_BINS, LowNoiseMask
 
-BATCH, LEARNING_RATE, WEIGHT_DECAY, WARMUP, TOLD_EVERY = 12, 2e-3, 0.01, 50, 50
+BATCH = 12
 FLOOR_DB = -25.0
 """Error energy relative to the recording's below which a mask has nothing more to learn."""
 MASK_WEIGHT, ERROR_WEIGHT, PRESENCE_WEIGHT, INTACT_SHARE = 2.0, 0.5, 0.3, 0.1
@@ -87,47 +84,15 @@ def heard_by(network: LowNoiseMask, examples: Sequence[Example]) -> Heard:
     return Heard(mask_loss, decibels(damaged - wanted), after_db, present)
 
 
-def taught(network: LowNoiseMask, recordings: list[Recording], steps: int, seed: int) -> LowNoiseMask:
-    """`network` after so many batches."""
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(1, (step + 1) / WARMUP) * (0.5 + 0.5 * float(np.cos(np.pi * step / steps)))
-    )
+def taught(network: LowNoiseMask, recordings: list[Recording], steps: int, seed: int, to: str) -> LowNoiseMask:
+    """`network` after so many batches; written on the way, and at the end."""
 
-    def batch(step: int) -> list[Example]:
+    def batch_of(step: int) -> list[Example]:
         generator = np.random.default_rng([seed, step])
         return [example_of(recordings[index], generator) for index in generator.integers(0, len(recordings), BATCH)]
 
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(batch, 0)
-        for step in track(range(steps), "Teaching"):
-            examples = coming.result()
-            coming = reader.submit(batch, step + 1)
-            heard = heard_by(network, examples)
-            loss = heard.loss()
-            if not loss.isfinite():
-                raise InvalidConfig(f"The loss of step {step} is {loss.item()}: teach with another --seed")
-            if step % TOLD_EVERY == TOLD_EVERY - 1:
-                print(f"step {step + 1}: loss {loss.item():.3f}", flush=True)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-    return network.eval()
-
-
-def read_into(network: LowNoiseMask, path: Path) -> None:
-    """Give `network` the weights at `path`.
-
-    Raises:
-        InvalidConfig: there are none of it.
-    """
-    try:
-        network.load_state_dict(load(path.read_bytes()))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:150]
-        raise InvalidConfig(f"--init_from {path}: {reason}; give what this script wrote") from error
+    teach(network, batch_of, lambda examples: heard_by(network, examples).loss(), steps, to)
+    return network
 
 
 @torch.no_grad()
@@ -161,7 +126,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         with show_progress():
-            recordings = [one for folder in arguments.clean for one in recordings_of(folder)]
+            recordings = [one for folder in arguments.clean for one in recordings_of(folder, ANALYSIS_RATE)]
             names = sorted({one.name for one in recordings})
             kept = set(names[::10])
             parts = [[one for one in recordings if (one.name in kept) is unseen] for unseen in (False, True)]
@@ -171,10 +136,8 @@ def main() -> int:
             network = LowNoiseMask()
             if arguments.init_from:
                 read_into(network, arguments.init_from)
-            taught(network, parts[0], arguments.steps, arguments.seed)
+            taught(network, parts[0], arguments.steps, arguments.seed, arguments.to)
             print("unseen:", told_of(network, parts[1]))
-        values = {name: value.half().contiguous() for name, value in network.state_dict().items()}
-        write_bytes(arguments.to, save(values))
     except AudioBuffError as error:
         print(f"low_noise.py: {error}", file=sys.stderr)
         return 1

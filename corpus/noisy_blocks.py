@@ -1,4 +1,4 @@
-"""Blocks of clean recordings with low noise drawn over them: wind and steady noise, and what others are there for."""
+"""Clean recordings, and blocks of them with low noise over them: wind, steady noise, and what others are there for."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +22,10 @@ COLORS = ("white", "pink", "brown", "slope", "band")
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A clean one at the rate of the analysis, [samples], and the mean power of all its frequencies."""
+    """A clean one at the rate of the lesson, [samples], and the mean power of all its frequencies."""
 
     name: str
-    low: NDArray[np.float32]
+    samples: NDArray[np.float16]
     power: float
 
 
@@ -38,8 +38,8 @@ class Example:
     power: float
 
 
-def recordings_of(folder: Path) -> list[Recording]:
-    """All under KIND/*.flac that are no silence and last two seconds.
+def recordings_of(folder: Path, rate: int) -> list[Recording]:
+    """All under KIND/*.flac that are no silence and last two seconds, at `rate`.
 
     Raises:
         AudioNotFound: there are none.
@@ -49,8 +49,8 @@ def recordings_of(folder: Path) -> list[Recording]:
         whole = read_audio(path).mono()
         power = float(np.square(whole.samples, dtype=np.float64).mean())
         if whole.duration_seconds >= 2 and power > 1e-8:
-            low = soxr.resample(whole.samples[0], whole.sample_rate, ANALYSIS_RATE)
-            found.append(Recording(path.stem.rsplit("_", 1)[0], np.asarray(low, np.float32), power))
+            samples = soxr.resample(whole.samples[0], whole.sample_rate, rate)
+            found.append(Recording(path.stem.rsplit("_", 1)[0], np.asarray(samples, np.float16), power))
     if not found:
         raise AudioNotFound(f"No KIND/*.flac under {folder}: make clips there by corpus/cut.py")
     return found
@@ -63,8 +63,8 @@ def between(generator: np.random.Generator, least: float, most: float) -> float:
 
 def example_of(recording: Recording, generator: np.random.Generator) -> Example:
     """A block of it at another speed, damaged."""
-    places = np.arange(0, len(recording.low) - 1, between(generator, *SPEEDS))
-    block = np.interp(places, np.arange(len(recording.low)), recording.low)
+    places = np.arange(0, len(recording.samples) - 1, between(generator, *SPEEDS))
+    block = np.interp(places, np.arange(len(recording.samples)), recording.samples)
     first = int(generator.integers(0, max(1, len(block) - BLOCK)))
     block = np.pad(block[first : first + BLOCK], (0, max(0, BLOCK - len(block))))
     power = max(recording.power, float(np.square(block).mean()))

@@ -1,6 +1,7 @@
 """Steady noise: hiss, the rush of a tape or a transmission, the floor of a bad preamplifier."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ NEARBY, FARTHEST, ENDED_DB = 3, 10, -6.0
 # How many noisy bands tell of others as many octaves away, if they span so many and their levels lie on a line, rising
 # by so many dB an octave, but for so much; and how much less than that is taken for certain from `FARTHEST` on.
 FEWEST_ON_LINE, LEAST_OCTAVES, MOST_OCTAVES, SLOPES, MOST_OFF_DB, BEYOND_DB = 5, 0.8, 4.0, (-9.0, 3.0), 1.0, -3.0
-BLOCK_FRAMES = 512
+BLOCK_FRAMES = 1024
 # The gain of a frame depends on those so far around it: four more in each round.
 REACH_FRAMES = 4 * (ROUNDS + 1)
 
@@ -43,7 +44,8 @@ class Denoise:
     """Takes away what lies under the sound all the time, in the bands in which it is noise.
 
     A Wiener filter (Ephraim and Malah 1984 call its measure the a priori signal-to-noise ratio), which looks for the
-    sound in what it has let through itself, around each bin and in both directions of time.
+    sound in what it has let through itself, around each bin and in both directions of time; a network that knows how
+    music and voices go on corrects it (`noise_mask`).
     """
 
     name = "noise"
@@ -78,7 +80,8 @@ def without_noise(waveform: Waveform, noisy_bands: Callable[[Samples, Floor, NDA
         noisy = may_be & noisy_bands(before, floor, np.where(may_be, certainty, 0.0))
         if not is_worth_it(floor, noisy):
             return None
-        quiet = without_power(before, waveform.sample_rate, *_continued(floor, noisy))
+        power, bins = _continued(floor, noisy)
+        quiet = without_power(before, waveform.sample_rate, power, bins, loudness=floor.total / len(power))
         return quiet, float(certainty[noisy].mean())
 
     return treat_channels(Denoise.name, waveform, quieter)
@@ -96,20 +99,32 @@ def is_worth_it(floor: Floor, noisy: Bands) -> bool:
 
 
 def without_power(
-    channel: Samples, sample_rate: int, power: NDArray[np.float64], bins: Bands | slice = slice(None)
+    channel: Samples,
+    sample_rate: int,
+    power: NDArray[np.float64],
+    bins: Bands | slice = slice(None),
+    *,
+    loudness: float | None = None,
 ) -> Samples:
     """`channel` [samples] less noise of `power` in each bin of `transform_of(...)`, [bins], taken away in `bins` only.
 
-    In blocks, which are not heard.
+    In blocks, which are not heard. With `loudness`, the mean power of a bin of the whole recording, `noise_mask`
+    corrects the filter; it was taught by noise that is heard, not by that of coarse steps.
     """
-    transform = transform_of(sample_rate)
+    transform, reach = transform_of(sample_rate), REACH_FRAMES
+    kept: Callable[[Power], Power] = partial(gains, floor=power)
+    if loudness is not None:
+        from audiobuff_core.treatment import noise_mask
+
+        reach += noise_mask.REACH_FRAMES
+        kept = partial(noise_mask.kept_of, noise=power, loudness=loudness, filtered=kept)
     quiet = np.empty_like(channel)
     # Whole hops: a block has its frames where its neighbours have theirs.
     step = BLOCK_FRAMES * transform.hop
-    margin = REACH_FRAMES * transform.hop + transform.length
+    margin = reach * transform.hop + transform.length
     for first in range(0, len(channel), step):
         begin, end = max(0, first - margin), min(len(channel), first + step + margin)
-        block = _block(channel[begin:end], transform, power, bins)
+        block = _block(channel[begin:end], transform, kept, bins)
         quiet[first : first + step] = block[first - begin : first - begin + step]
     return quiet
 
@@ -158,10 +173,10 @@ def _line(edges: NDArray[np.int64], level: NDArray[np.float64], known: NDArray[n
     return np.where(away <= MOST_OCTAVES, 10 ** (line / 10), np.inf)
 
 
-def _block(samples: Samples, transform: ShortTime, power: NDArray[np.float64], bins: Bands | slice) -> Samples:
+def _block(samples: Samples, transform: ShortTime, kept: Callable[[Power], Power], bins: Bands | slice) -> Samples:
     spectrum = transform.spectrum(samples)
     taken = np.zeros(spectrum.shape, np.float32)
-    taken[:, bins] = 1 - gains(power_of(spectrum), power)[:, bins]
+    taken[:, bins] = 1 - kept(power_of(spectrum))[:, bins]
     # What is taken away is made, and not what is left: where that is nothing, samples stay as they are.
     return samples - transform.samples(spectrum * taken, len(samples))
 

@@ -58,7 +58,7 @@ def test_gusts_are_as_loud_as_drawn_and_turn_the_sound_down_at_most(blocks):
     assert -12.1 < min(ducks) < -3 < max(ducks) == 0.0
 
 
-def test_a_step_tells_noise_from_none_and_a_few_lower_the_loss(lessons, blocks, recordings, monkeypatch):
+def test_a_step_tells_noise_from_none_and_a_few_lower_the_loss(lessons, blocks, recordings, tmp_path, monkeypatch):
     generator = np.random.default_rng(1)
     examples = [blocks.example_of(one, generator) for one in recordings * 2]
     torch.manual_seed(0)
@@ -68,8 +68,10 @@ def test_a_step_tells_noise_from_none_and_a_few_lower_the_loss(lessons, blocks, 
     assert before.noisy.any()
     assert not before.noisy[same].any()
     monkeypatch.setattr(lessons, "BATCH", 4)
-    monkeypatch.setattr(lessons, "WARMUP", 1)
-    after = lessons.heard_by(lessons.taught(low_noise_mask.LowNoiseMask(), recordings, 12, 0), examples)
+    monkeypatch.setattr(sys.modules["teaching"], "WARMUP", 1)
+    to = tmp_path / "mask.safetensors"
+    after = lessons.heard_by(lessons.taught(low_noise_mask.LowNoiseMask(), recordings, 12, 0, str(to)), examples)
+    assert to.exists()
     assert float(after.mask_loss.detach().mean()) < float(before.mask_loss.detach().mean())
 
 
