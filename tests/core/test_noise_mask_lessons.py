@@ -17,13 +17,13 @@ from audiobuff_core.treatment import noise_mask
 from audiobuff_core.treatment.noise import without_power
 from audiobuff_core.treatment.noise_floor import power_of, transform_of
 
-SECONDS = 3
+SECONDS = 2
 
 
 @pytest.fixture(scope="module")
 def lessons(corpus_script):
     module = corpus_script("noise_mask")
-    module.BLOCK_SECONDS = SECONDS
+    module.BLOCK_SECONDS, module.BATCH = SECONDS, 2
     return module
 
 
@@ -71,7 +71,7 @@ def test_it_begins_with_what_the_filter_keeps_and_a_few_steps_are_better(lessons
     alone, before = lessons.judged(examples, None), lessons.judged(examples, network)
     assert torch.allclose(alone.error_db, before.error_db, atol=0.1)
     monkeypatch.setattr(sys.modules["teaching"], "WARMUP", 1)
-    lessons.taught(network, recordings, 12, 0, str(tmp_path / "mask.safetensors"))
+    lessons.taught(network, recordings, 8, 0, str(tmp_path / "mask.safetensors"))
     after = lessons.judged(examples, network)
     assert after.loss().item() < before.loss().item() - 0.02
     assert load_file(tmp_path / "mask.safetensors").keys() == network.state_dict().keys()
@@ -99,7 +99,6 @@ def test_it_comes_nearer_to_a_recording_than_the_filter(name):
 
 
 def test_the_script_teaches_goes_on_and_says_how_it_went(lessons, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(lessons, "BATCH", 1)
     for seed in range(11):
         write_audio(
             tmp_path / "clips" / "music" / f"melody{seed}_00.flac",
