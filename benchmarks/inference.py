@@ -55,7 +55,7 @@ from audiobuff_core.inference.settings import Preset, RestoreSettings
 from audiobuff_core.inference.trajectory import flow_to_data
 from audiobuff_core.memory import give_back_freed
 from audiobuff_core.models.model import ModelConfig, RestorationModel, Standardiser
-from audiobuff_core.models.precision import resolve_precision
+from audiobuff_core.precision import resolve_precision
 
 STEPS, LENGTHS, LOOP_STEPS, RATE = (4, 8, 16, 32), (1, 2, 4), 4, 44_100
 PRESET_GOALS: Final[dict[Preset, float]] = {"fast": 20.0, "balanced": 8.0, "best": 2.0}

@@ -9,7 +9,7 @@ from audiobuff_core.flow.guidance import ALL_HIDDEN, ALL_SHOWN
 from audiobuff_core.flow.solver import time_grid
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.inference.windows import Conditions, WindowedField
-from audiobuff_core.models.precision import Precision
+from audiobuff_core.precision import Precision
 
 CHUNK_TOKENS: Final = 256
 HOP_TOKENS: Final = 128

@@ -204,7 +204,7 @@ def run(arguments: argparse.Namespace, champion: FindModel) -> int:
 def _restorer(arguments: argparse.Namespace, place: str) -> Any:  # noqa: ANN401 - imported late
     from audiobuff_core.inference.opened import LEGACY_ENCODERS, open_model
     from audiobuff_core.inference.restorer import Restorer
-    from audiobuff_core.models.precision import usable_device
+    from audiobuff_core.precision import usable_device
 
     device = str(usable_device(arguments.device))
     given = {stream: getattr(arguments, stream) for stream in ("codec", "structure", "semantic")}

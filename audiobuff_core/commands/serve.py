@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace, champion: FindModel) -> int:
 
     from audiobuff_core.commands.chosen_model import CHOICES, choice_of, chosen_model, model_in_words
     from audiobuff_core.inference.restorer import Restorer
-    from audiobuff_core.models.precision import usable_device
+    from audiobuff_core.precision import usable_device
     from audiobuff_core.web.app import make_app
     from audiobuff_core.web.jobs import Job, JobQueue
     from audiobuff_core.web.repair import repair

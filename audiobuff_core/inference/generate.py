@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     from audiobuff_core.inference.restore_file import Extras, check_restorable, restore_file
     from audiobuff_core.inference.restorer import Restorer
     from audiobuff_core.inference.settings import RestoreSettings
-    from audiobuff_core.models.precision import usable_device
+    from audiobuff_core.precision import usable_device
     from audiobuff_core.progress import show_progress
 
     if not 0 < arguments.hop_tokens <= arguments.chunk_tokens:

@@ -24,8 +24,8 @@ from audiobuff_core.inference.sections import Read, Section, joined, level_gain_
 from audiobuff_core.inference.trajectory import flow_to_data
 from audiobuff_core.inference.trust import Proposal, Trust
 from audiobuff_core.inference.windows import Conditions, WindowedField
-from audiobuff_core.models.precision import Precision
 from audiobuff_core.models.schema import LoadedModel
+from audiobuff_core.precision import Precision
 from audiobuff_core.treatment.protocols import Repair
 
 

@@ -14,8 +14,8 @@ from audiobuff_core.data.dataset import Stretch, side_stream
 from audiobuff_core.flow.guidance import ALL_SHOWN, Hidden
 from audiobuff_core.models.backbone import Prediction
 from audiobuff_core.models.conditioning import SideStream
-from audiobuff_core.models.precision import Precision, autocast
 from audiobuff_core.models.rotary import on_device
+from audiobuff_core.precision import Precision, autocast
 
 # A processor gains nothing from more of them at once, and needs their memory.
 BATCHED_WINDOWS, BATCHED_WINDOWS_CPU = 16, 8

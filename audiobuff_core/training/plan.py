@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from audiobuff_core.data.dataset import LatentDataset, collate
 from audiobuff_core.data.snapshot import load_snapshot
 from audiobuff_core.models.legacy_field import LegacyField
-from audiobuff_core.models.precision import Precision, autocast, resolve_precision
+from audiobuff_core.precision import Precision, autocast, resolve_precision
 from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.distributed import Ranks
 from audiobuff_core.training.draws import draw

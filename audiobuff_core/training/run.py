@@ -12,9 +12,9 @@ from audiobuff_core.data.dataset import LatentDataset
 from audiobuff_core.data.snapshot import Snapshot, load_snapshot
 from audiobuff_core.errors import InvalidConfig
 from audiobuff_core.files import exists, join, read_json, write_json
-from audiobuff_core.models.precision import Precision, resolve_precision
 from audiobuff_core.models.schema import CONFIG_NAME, WEIGHTS_NAME
 from audiobuff_core.models.stored import StoredWeights
+from audiobuff_core.precision import Precision, resolve_precision
 from audiobuff_core.seeding import digest
 from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.distributed import Ranks

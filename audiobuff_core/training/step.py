@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from audiobuff_core.models.model import RestorationModel
-from audiobuff_core.models.precision import Precision, autocast
+from audiobuff_core.precision import Precision, autocast
 from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.distributed import Ranks
 from audiobuff_core.training.feed import Microbatches

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from audiobuff_core.data.dataset import Batch, LatentDataset, collate
-from audiobuff_core.models.precision import autocast
+from audiobuff_core.precision import autocast
 from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.draws import Draws, draw
 from audiobuff_core.training.objective import batch_error, moved, moved_draws

@@ -17,6 +17,8 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audiobuff_core.precision import resolve_precision
+
 WEIGHTS = "noise_mask.safetensors"
 WIDTH, FIRST_HIGH, LOW_ROW, HIGH_ROW = 48, 256, 8, 16
 DILATIONS = (1, 2, 4, 8, 16, 2, 4)
@@ -55,22 +57,7 @@ class NoiseMask(nn.Module):
         loudness: Float[Tensor, "blocks"],
         kept: Float[Tensor, "blocks bins frames"],
     ) -> Float[Tensor, "blocks bins frames"]:
-        """The logit of what to keep; arguments as those of `found`."""
-        low, high, _, values = self.found(power, noise, loudness, kept)
-        silu = functional.silu
-        below, above = values[:, :, : low.shape[2]], values[:, :, low.shape[2] :]
-        below = _bins(self.last_low(silu(self.beside_low(torch.cat([below, low], dim=1)))))
-        above = _bins(self.last_high(silu(self.beside_high(torch.cat([above, high], dim=1)))))
-        return torch.cat([below, above], dim=1)[:, : power.shape[1]] + torch.logit(kept.clamp(*KEPT))
-
-    def found(
-        self,
-        power: Float[Tensor, "blocks bins frames"],
-        noise: Float[Tensor, "blocks bins"],
-        loudness: Float[Tensor, "blocks"],
-        kept: Float[Tensor, "blocks bins frames"],
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What is heard row by row, finer and coarser, and made of it first and last, [blocks, ..., rows, frames].
+        """The logit of what to keep.
 
         Args:
             power: of all that sounds.
@@ -79,30 +66,46 @@ class NoiseMask(nn.Module):
             kept: what a Wiener filter would multiply each bin by, 0 to 1.
         """
         loudness = loudness[:, None, None] + 1e-12
+        first = torch.logit(kept.clamp(*KEPT))
         heard = torch.stack(
             [
                 torch.log10(power / noise[..., None] + LEAST_RATIO) / 2,
                 torch.log10(power / loudness + QUIETEST) / 3 + 1,
                 (torch.log10(noise[..., None] / loudness + QUIETEST) / 3 + 1).expand_as(power),
-                torch.logit(kept.clamp(*KEPT)) / 4,
+                first / 4,
             ],
             dim=1,
-        )
-        low, high = _rows(heard[:, :, :FIRST_HIGH], LOW_ROW, 0), _rows(heard[:, :, FIRST_HIGH:], HIGH_ROW, FIRST_HIGH)
-        first = values = functional.silu(torch.cat([self.low(low), self.high(high)], dim=2))
+        ).to(self.low.weight.dtype)
+        low, high = _Rows(heard[:, :, :FIRST_HIGH], LOW_ROW, 0), _Rows(heard[:, :, FIRST_HIGH:], HIGH_ROW, FIRST_HIGH)
+        silu = functional.silu
+        values = silu(torch.cat([low.through(self.low), high.through(self.high)], dim=2))
         for time, rows in zip(self.over_time, self.over_rows, strict=True):
-            values = values + rows(functional.silu(time(values)))
-        return low, high, first, values
+            values = values + rows(silu(time(values)))
+        num_low = low.heard.shape[2]
+        below, above = values[:, :, :num_low], values[:, :, num_low:]
+        below = _bins(self.last_low(silu(low.through(self.beside_low, below))))
+        above = _bins(self.last_high(silu(high.through(self.beside_high, above))))
+        return torch.cat([below, above], dim=1)[:, : power.shape[1]] + first
 
 
-def _rows(heard: Float[Tensor, "blocks features bins frames"], row: int, first: int) -> Tensor:
-    """Bins row by row, the first being `first`, and where each row lies, [blocks, features * row + 1, rows, frames]."""
-    blocks, features, bins, frames = heard.shape
-    heard = functional.pad(heard, (0, 0, 0, -bins % row), mode="replicate")
-    heard = heard.reshape(blocks, features, -1, row, frames).transpose(2, 3).flatten(1, 2)
-    place = torch.log2((first + row * (torch.arange(heard.shape[2]) + 0.5)) / 32) / 4
-    place = place[None, None, :, None].expand(blocks, 1, -1, frames)
-    return torch.cat([heard, place], dim=1).contiguous(memory_format=torch.channels_last)
+class _Rows:
+    """Bins row by row, [blocks, features * row, rows, frames], and where each row lies, [rows]."""
+
+    def __init__(self, heard: Float[Tensor, "blocks features bins frames"], row: int, first: int) -> None:
+        """Make rows of `row` bins, of which `first` is the first."""
+        blocks, features, bins, frames = heard.shape
+        heard = functional.pad(heard, (0, 0, 0, -bins % row), mode="replicate")
+        heard = heard.reshape(blocks, features, -1, row, frames).transpose(2, 3).flatten(1, 2)
+        self.heard = heard.contiguous(memory_format=torch.channels_last)
+        self.place = torch.log2((first + row * (torch.arange(heard.shape[2]) + 0.5)) / 32) / 4
+
+    def through(self, layer: nn.Conv2d, beside: Tensor | None = None) -> Tensor:
+        """`layer` of what is `beside`, what is heard, and the place, as if they were one: to join them costs more."""
+        weight = layer.weight
+        others = weight.shape[1] - self.heard.shape[1] - 1
+        place = weight[:, -1] * self.place.to(weight.dtype)[:, None]
+        values = functional.conv2d(self.heard, weight[:, others:-1], layer.bias) + place
+        return values if beside is None else values + functional.conv2d(beside, weight[:, :others])
 
 
 def _bins(values: Float[Tensor, "blocks row rows frames"]) -> Float[Tensor, "blocks bins frames"]:
@@ -129,4 +132,5 @@ def kept_of(power: Power, noise: NDArray[np.float64], loudness: float, filtered:
 def _network() -> NoiseMask:
     network = NoiseMask()
     network.load_state_dict(load(files("audiobuff_core.treatment").joinpath(WEIGHTS).read_bytes()))
-    return network.eval().to(memory_format=torch.channels_last)
+    dtype = torch.bfloat16 if resolve_precision("auto", torch.device("cpu")) == "bf16" else torch.float32
+    return network.eval().to(dtype).to(memory_format=torch.channels_last)
