@@ -47,12 +47,14 @@ HEARD_SECONDS, HEARD_EXCERPTS = 5.0, 2
 PROBED_SECONDS, PROBED_EVERY = 10.0, 5
 
 
-def treat_with(restorer: Restorer | None, waveform: Waveform, *, without: Collection[str] = ()) -> Treated:
+def treat_with(
+    restorer: Restorer | None, waveform: Waveform, *, without: Collection[str] = (), in_haste: bool = False
+) -> Treated:
     """`waveform` after the treatments but those named in `without`; clicks and noise by agreement with `restorer`.
 
     Noise is left to a network that learned to take it away itself, and would miss it: only those that say that they
     are `denoised_first`, as the one in the box does, have it treated. Just so a lost band is left to a network with a
-    flow, which can invent.
+    flow, which can invent. `in_haste` it is the filter of noise alone that takes it away.
 
     Raises:
         InvalidConfig: `without` names no treatment.
@@ -63,7 +65,7 @@ def treat_with(restorer: Restorer | None, waveform: Waveform, *, without: Collec
     repairs = list(treated.repairs)
     last: dict[str, Callable[[Waveform], Treated]] = {Declick.name: partial(declick_by_agreement, restorer)}
     if restorer.meta["inference"].get("denoised_first"):
-        last[Denoise.name] = partial(denoise_by_agreement, restorer)
+        last[Denoise.name] = partial(denoise_by_agreement, restorer, by_filter_alone=in_haste)
         last[DenoiseLow.name] = partial(denoise_low_by_agreement, restorer)
     if restorer.only_estimates():
         last[FillBand.name] = FillBand().treat
@@ -111,7 +113,7 @@ def declick_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
     return Treated(Waveform(samples, waveform.sample_rate), tuple(repairs)) if repairs else Treated(waveform)
 
 
-def denoise_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
+def denoise_by_agreement(restorer: Restorer, waveform: Waveform, *, by_filter_alone: bool = False) -> Treated:
     """`waveform` without steady noise, in the bands in which `restorer` would take away half of it or more."""
 
     def noisy(channel: Samples, floor: Floor, certainty: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -122,7 +124,7 @@ def denoise_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
         likely = agreed.sum() >= FEWEST_BANDS and certainty[agreed].max() > LIKELY_NOISE
         return np.asarray((agreed & likely) | (certainty > LEAST_CERTAINTY))
 
-    return without_noise(waveform, noisy)
+    return without_noise(waveform, noisy, by_filter_alone=by_filter_alone)
 
 
 def denoise_low_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:

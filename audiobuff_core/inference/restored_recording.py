@@ -133,7 +133,8 @@ def _treat(wet: Samples, rate: int, restorer: Restorer, settings: RestoreSetting
     for begin in range(0, wet.shape[1], step):
         end = min(wet.shape[1], begin + step + join)
         fresh = Waveform(wet[:, begin:end].copy(), rate)
-        treated = treat_with(witness, fresh, without=settings.treatments_left_out)
+        haste = settings.preset == "fast"
+        treated = treat_with(witness, fresh, without=settings.treatments_left_out, in_haste=haste)
         change = settings.strength * (treated.waveform.samples - fresh.samples) if treated.repairs else None
         length = 0 if tail is None else tail.shape[1]
         rise = (np.arange(length, dtype=np.float32) + 0.5) / max(1, length)

@@ -26,7 +26,8 @@ class RestoreSettings:
 
     Attributes:
         preset: `fast` takes half of the steps that the model recommends, `best` twice as many by midpoint; of a
-            longer recording the network hears an eighth, a quarter or half twice, and what it says is averaged.
+            longer recording the network hears an eighth, a quarter or half twice, and what it says is averaged. `fast`
+            takes steady noise away by a filter alone, which no network corrects.
         steps: solver steps instead of the preset's.
         solver: euler, midpoint or heun instead of the preset's.
         tau: share of noise in the source, 0 to 1; None takes the model's own.

@@ -60,7 +60,12 @@ class Denoise:
         return without_noise(waveform, noisy)
 
 
-def without_noise(waveform: Waveform, noisy_bands: Callable[[Samples, Floor, NDArray[np.float64]], Bands]) -> Treated:
+def without_noise(
+    waveform: Waveform,
+    noisy_bands: Callable[[Samples, Floor, NDArray[np.float64]], Bands],
+    *,
+    by_filter_alone: bool = False,
+) -> Treated:
     """`waveform` less the floor of each channel in some bands, unless it is faint or all there is.
 
     Whoever says so, a band is no noise whose bins do not vary as those of noise do, or that stops while others go on.
@@ -68,6 +73,7 @@ def without_noise(waveform: Waveform, noisy_bands: Callable[[Samples, Floor, NDA
     Args:
         waveform: any.
         noisy_bands: says of a channel [samples], its floor and the judge's certainty [bands] which bands are noise.
+        by_filter_alone: without the network that corrects it: in a third of the time.
     """
 
     def quieter(before: Samples) -> tuple[Samples, float] | None:
@@ -81,7 +87,8 @@ def without_noise(waveform: Waveform, noisy_bands: Callable[[Samples, Floor, NDA
         if not is_worth_it(floor, noisy):
             return None
         power, bins = _continued(floor, noisy)
-        quiet = without_power(before, waveform.sample_rate, power, bins, loudness=floor.total / len(power))
+        loudness = None if by_filter_alone else floor.total / len(power)
+        quiet = without_power(before, waveform.sample_rate, power, bins, loudness=loudness)
         return quiet, float(certainty[noisy].mean())
 
     return treat_channels(Denoise.name, waveform, quieter)

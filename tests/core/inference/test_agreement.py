@@ -20,7 +20,7 @@ from audiobuff_core.inference.agreement import (
     treat_with,
 )
 from audiobuff_core.inference.restorer import Restorer
-from audiobuff_core.treatment import noise
+from audiobuff_core.treatment import noise, noise_mask
 from audiobuff_core.treatment.chain import treat
 from audiobuff_core.treatment.clicks import POSSIBLE, find_clicks
 from audiobuff_core.treatment.noise import Denoise
@@ -92,6 +92,22 @@ def test_hiss_is_taken_away_where_both_hear_it(restorer, chord, monkeypatch):
         restorer.meta["inference"], "denoised_first"
     )  # as of a network that learned from noise as it is
     assert treat_with(restorer, damaged).waveform is damaged
+
+
+def test_in_haste_noise_is_taken_away_by_its_filter_alone(restorer, chord, monkeypatch):
+    hiss = 0.05 * np.random.default_rng(1).standard_normal(len(chord))
+    damaged = Waveform((chord + hiss)[None].astype(np.float32), RATE)
+    slow = treat_with(restorer, damaged)
+
+    def refused(*_arguments, **_more):
+        raise AssertionError("the network that corrects the filter was asked")
+
+    monkeypatch.setattr(noise_mask, "kept_of", refused)
+    with pytest.raises(AssertionError, match="was asked"):
+        treat_with(restorer, damaged)
+    hasty = treat_with(restorer, damaged, in_haste=True)
+    assert [repair.kind for repair in hasty.repairs] == [repair.kind for repair in slow.repairs] == ["noise"]
+    assert not np.array_equal(hasty.waveform.samples, slow.waveform.samples)
 
 
 @pytest.mark.parametrize(("certainty", "is_taken"), [(0.55, False), (0.65, True)])
