@@ -8,22 +8,19 @@ be heard takes that for a fault: put textures (`corpus/textures.py`) beside the 
 for the figures that are printed. A step of twelve blocks takes half a second on two cores.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from noisy_blocks import BLOCK, Example, Recording, Sound, example_of, recordings_of
-from teaching import read_into, teach
+from noisy_blocks import BLOCK, Example, Recording, Sound, example_of
+from teaching import Lesson
 from torch import Tensor
 from torch.nn import functional
 
-from audiobuff_core.errors import AudioBuffError, InvalidConfig
-from audiobuff_core.progress import show_progress, track
+from audiobuff_core.progress import track
 from audiobuff_core.treatment.low_noise import ANALYSIS_RATE, FRAME, HOP, LEAST_CERTAINTY
 from audiobuff_core.treatment.low_noise_mask import NUM_BINS, LowNoiseMask
 
@@ -84,17 +81,6 @@ def heard_by(network: LowNoiseMask, examples: Sequence[Example]) -> Heard:
     return Heard(mask_loss, decibels(damaged - wanted), after_db, present)
 
 
-def taught(network: LowNoiseMask, recordings: list[Recording], steps: int, seed: int, to: str) -> LowNoiseMask:
-    """`network` after so many batches; written on the way, and at the end."""
-
-    def batch_of(step: int) -> list[Example]:
-        generator = np.random.default_rng([seed, step])
-        return [example_of(recordings[index], generator) for index in generator.integers(0, len(recordings), BATCH)]
-
-    teach(network, batch_of, lambda examples: heard_by(network, examples).loss(), steps, to)
-    return network
-
-
 @torch.no_grad()
 def told_of(network: LowNoiseMask, recordings: list[Recording]) -> str:
     """What it gains and harms on `recordings`, each damaged twice."""
@@ -113,35 +99,20 @@ def told_of(network: LowNoiseMask, recordings: list[Recording]) -> str:
     )
 
 
+LESSON = Lesson(
+    LowNoiseMask,
+    ANALYSIS_RATE,
+    BATCH,
+    4000,
+    example_of,
+    lambda network, examples: heard_by(network, examples).loss(),
+    told_of,
+)
+
+
 def main() -> int:
-    """Read, teach, say how it went, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--clean", type=Path, required=True, nargs="+", help="folders of kinds: music, voice, effect, texture"
-    )
-    parser.add_argument("--to", required=True, help="the file to write")
-    parser.add_argument("--steps", type=int, default=4000, help="(default: %(default)s)")
-    parser.add_argument("--init_from", type=Path, help="go on from what this wrote before (default: a new network)")
-    parser.add_argument("--seed", type=int, default=0, help="give another one to go on (default: %(default)s)")
-    arguments = parser.parse_args()
-    try:
-        with show_progress():
-            recordings = [one for folder in arguments.clean for one in recordings_of(folder, ANALYSIS_RATE)]
-            names = sorted({one.name for one in recordings})
-            kept = set(names[::10])
-            parts = [[one for one in recordings if (one.name in kept) is unseen] for unseen in (False, True)]
-            if not all(parts):
-                raise InvalidConfig(f"{len(names)} recordings: expected some dozens")
-            torch.manual_seed(arguments.seed)
-            network = LowNoiseMask()
-            if arguments.init_from:
-                read_into(network, arguments.init_from)
-            taught(network, parts[0], arguments.steps, arguments.seed, arguments.to)
-            print("unseen:", told_of(network, parts[1]))
-    except AudioBuffError as error:
-        print(f"low_noise.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    """Teach and write."""
+    return LESSON.give("low_noise.py", __doc__)
 
 
 if __name__ == "__main__":

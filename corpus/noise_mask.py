@@ -9,22 +9,19 @@ those of the Wiener filter alone. A step of four blocks takes about two seconds 
 recordings it needs 6 GB of memory.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import torch
-from noisy_blocks import Recording, Sound, between, recordings_of
-from teaching import read_into, teach
+from noisy_blocks import Recording, Sound, between
+from teaching import Lesson
 from torch import Tensor
 from torch.nn import functional
 
 from audiobuff_core.degradation.faults import noise
-from audiobuff_core.errors import AudioBuffError, InvalidConfig
-from audiobuff_core.progress import show_progress, track
+from audiobuff_core.progress import track
 from audiobuff_core.treatment.noise import gains
 from audiobuff_core.treatment.noise_floor import Power, floor_of, power_of, transform_of
 from audiobuff_core.treatment.noise_mask import NoiseMask
@@ -140,17 +137,6 @@ def judged(examples: Sequence[Example], network: NoiseMask | None) -> Judged:
     )
 
 
-def taught(network: NoiseMask, recordings: list[Recording], steps: int, seed: int, to: str) -> NoiseMask:
-    """`network` after so many batches; written on the way, and at the end."""
-
-    def batch_of(step: int) -> list[Example]:
-        generator = np.random.default_rng([seed, step])
-        return [example_of(recordings[index], generator) for index in generator.integers(0, len(recordings), BATCH)]
-
-    teach(network, batch_of, lambda examples: judged(examples, network).loss(), steps, to)
-    return network
-
-
 @torch.no_grad()
 def told_of(network: NoiseMask, recordings: list[Recording]) -> str:
     """What it gains over the filter on `recordings`."""
@@ -168,35 +154,14 @@ def told_of(network: NoiseMask, recordings: list[Recording]) -> str:
     )
 
 
+LESSON = Lesson(
+    NoiseMask, RATE, BATCH, 2000, example_of, lambda network, examples: judged(examples, network).loss(), told_of
+)
+
+
 def main() -> int:
-    """Read, teach, say how it went, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--clean", type=Path, required=True, nargs="+", help="folders of kinds: music, voice, effect, texture"
-    )
-    parser.add_argument("--to", required=True, help="the file to write")
-    parser.add_argument("--steps", type=int, default=2000, help="(default: %(default)s)")
-    parser.add_argument("--init_from", type=Path, help="go on from what this wrote before (default: a new network)")
-    parser.add_argument("--seed", type=int, default=0, help="give another one to go on (default: %(default)s)")
-    arguments = parser.parse_args()
-    try:
-        with show_progress():
-            recordings = [one for folder in arguments.clean for one in recordings_of(folder, RATE)]
-            names = sorted({one.name for one in recordings})
-            kept = set(names[::10])
-            seen, unseen = ([one for one in recordings if (one.name in kept) is new] for new in (False, True))
-            if not seen or not unseen:
-                raise InvalidConfig(f"{len(names)} recordings: expected some dozens")
-            torch.manual_seed(arguments.seed)
-            network = NoiseMask().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if arguments.init_from:
-                read_into(network, arguments.init_from)
-            taught(network, seen, arguments.steps, arguments.seed, arguments.to)
-            print("unseen:", told_of(network, unseen))
-    except AudioBuffError as error:
-        print(f"noise_mask.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    """Teach and write."""
+    return LESSON.give("noise_mask.py", __doc__)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The lessons of `corpus/low_noise.py`: what is drawn over a recording, what is learned from it, what is written."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,10 +68,11 @@ def test_a_step_tells_noise_from_none_and_a_few_lower_the_loss(lessons, blocks, 
     assert torch.equal(before.before_db[same], torch.full_like(before.before_db[same], lessons.FLOOR_DB))
     assert before.noisy.any()
     assert not before.noisy[same].any()
-    monkeypatch.setattr(lessons, "BATCH", 4)
     monkeypatch.setattr(sys.modules["teaching"], "WARMUP", 1)
     to = tmp_path / "mask.safetensors"
-    after = lessons.heard_by(lessons.taught(low_noise_mask.LowNoiseMask(), recordings, 12, 0, str(to)), examples)
+    network = low_noise_mask.LowNoiseMask()
+    replace(lessons.LESSON, batch=4).teach(network, recordings, 12, 0, str(to))
+    after = lessons.heard_by(network, examples)
     assert to.exists()
     assert float(after.mask_loss.detach().mean()) < float(before.mask_loss.detach().mean())
 
@@ -99,7 +101,7 @@ def test_weights_that_are_none_are_told(lessons, tmp_path, content):
     if content is not None:
         (tmp_path / "mask.safetensors").write_bytes(content)
     with pytest.raises(InvalidConfig, match=r"mask\.safetensors: .*give what this script wrote"):
-        lessons.read_into(low_noise_mask.LowNoiseMask(), tmp_path / "mask.safetensors")
+        sys.modules["teaching"].read_into(low_noise_mask.LowNoiseMask(), tmp_path / "mask.safetensors")
 
 
 def test_an_empty_folder_is_told(lessons, tmp_path, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """The lessons of `corpus/noise_mask.py`: what is drawn over a recording, what is learned from it, what is written."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ SECONDS = 2
 @pytest.fixture(scope="module")
 def lessons(corpus_script):
     module = corpus_script("noise_mask")
-    module.BLOCK_SECONDS, module.BATCH = SECONDS, 2
+    module.BLOCK_SECONDS = SECONDS
+    module.LESSON = replace(module.LESSON, batch=2)
     return module
 
 
@@ -71,7 +73,7 @@ def test_it_begins_with_what_the_filter_keeps_and_a_few_steps_are_better(lessons
     alone, before = lessons.judged(examples, None), lessons.judged(examples, network)
     assert torch.allclose(alone.error_db, before.error_db, atol=0.1)
     monkeypatch.setattr(sys.modules["teaching"], "WARMUP", 1)
-    lessons.taught(network, recordings, 8, 0, str(tmp_path / "mask.safetensors"))
+    lessons.LESSON.teach(network, recordings, 8, 0, str(tmp_path / "mask.safetensors"))
     after = lessons.judged(examples, network)
     assert after.loss().item() < before.loss().item() - 0.02
     assert load_file(tmp_path / "mask.safetensors").keys() == network.state_dict().keys()
