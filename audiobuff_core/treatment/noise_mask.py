@@ -18,14 +18,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audiobuff_core.precision import resolve_precision
+from audiobuff_core.treatment.noise_floor import Power
 
 WEIGHTS = "noise_mask.safetensors"
 WIDTH, FIRST_HIGH, LOW_ROW, HIGH_ROW = 48, 256, 8, 16
 DILATIONS = (1, 2, 4, 8, 16, 2, 4)
 REACH_FRAMES = sum(DILATIONS)
 NUM_FEATURES = 4
-Power = NDArray[np.float32]
-
 QUIETEST, LEAST_RATIO = 1e-7, 1e-3
 KEPT = (0.003, 0.995)
 # What it keeps is raised to this power: of recordings with true silence it had left more than there was.
