@@ -58,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     checkpoint = load_checkpoint(arguments.checkpoint, n_heads=arguments.n_heads)
     storage: Storage = "float16" if arguments.half else "int8" if arguments.int8 else "float32"
     shares = dict(map(_share, arguments.mean_with))
+    if len(shares) < len(arguments.mean_with):
+        raise InvalidConfig(f"--mean_with {' '.join(arguments.mean_with)}: one is named twice; give it a larger share")
     others = {load_checkpoint(place, n_heads=arguments.n_heads): share for place, share in shares.items()}
     export_checkpoint(checkpoint, arguments.folder, weights=arguments.weights, storage=storage, others=others)
     mean = " and ".join([arguments.checkpoint, *shares])

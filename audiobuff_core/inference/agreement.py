@@ -60,7 +60,7 @@ def treat_with(
         InvalidConfig: `without` names no treatment.
     """
     if restorer is None:
-        return treat(waveform, without=without)
+        return treat(waveform, without=without, in_haste=in_haste)
     treated = treat(waveform, without={*without, *GUESSES})
     repairs = list(treated.repairs)
     last: dict[str, Callable[[Waveform], Treated]] = {Declick.name: partial(declick_by_agreement, restorer)}

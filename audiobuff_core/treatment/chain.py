@@ -33,8 +33,10 @@ TREATMENTS: Mapping[str, Treatment] = MappingProxyType({one.name: one for one in
 GUESSES = (Denoise.name, DenoiseLow.name, FillBand.name)
 
 
-def treat(waveform: Waveform, *, without: Collection[str] = ()) -> Treated:
+def treat(waveform: Waveform, *, without: Collection[str] = (), in_haste: bool = False) -> Treated:
     """`waveform` after every treatment but those named in `without`, and all repairs in order of time.
+
+    `in_haste` it is the filter of noise alone that takes it away.
 
     Nothing found returns the very `waveform`. The result may exceed full scale, where peaks were rebuilt.
 
@@ -45,7 +47,8 @@ def treat(waveform: Waveform, *, without: Collection[str] = ()) -> Treated:
     if unknown:
         raise InvalidConfig(f"Treatment {', '.join(unknown)}: expected any of {', '.join(TREATMENTS)}")
     repairs: list[Repair] = []
-    for name, treatment in TREATMENTS.items():
+    treatments = {**TREATMENTS, Denoise.name: Denoise(by_filter_alone=True)} if in_haste else TREATMENTS
+    for name, treatment in treatments.items():
         if name not in without:
             treated = treatment.treat(waveform)
             waveform = treated.waveform

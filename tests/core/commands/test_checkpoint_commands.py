@@ -192,6 +192,8 @@ def test_a_mean_with_what_does_not_go_together_is_refused(capsys, ours: str, tmp
     for given, reason in cases.items():
         assert cli.main(["export", ours, str(tmp_path / "out"), "--mean_with", given]) == 1
         assert reason in capsys.readouterr().err
+    assert cli.main(["export", ours, str(tmp_path / "out"), "--mean_with", ours, f"{ours}=2"]) == 1
+    assert "named twice" in capsys.readouterr().err
     assert cli.main(["export", COMPONENT, str(tmp_path / "out"), "--mean_with", ours]) == 1
     assert "no means" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

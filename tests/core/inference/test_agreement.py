@@ -108,6 +108,8 @@ def test_in_haste_noise_is_taken_away_by_its_filter_alone(restorer, chord, monke
     hasty = treat_with(restorer, damaged, in_haste=True)
     assert [repair.kind for repair in hasty.repairs] == [repair.kind for repair in slow.repairs] == ["noise"]
     assert not np.array_equal(hasty.waveform.samples, slow.waveform.samples)
+    monkeypatch.setattr(noise, "certainty_of_noise", lambda floor: np.ones(len(floor.edges) - 1))
+    assert treat_with(None, damaged, in_haste=True).repairs
 
 
 @pytest.mark.parametrize(("certainty", "is_taken"), [(0.55, False), (0.65, True)])
