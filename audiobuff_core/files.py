@@ -159,6 +159,13 @@ def delete(url: str | Path) -> None:
         filesystem.rm_file(path)
 
 
+def delete_folder(url: str | Path) -> None:
+    """Remove the folder at `url` and all in it, if there is one."""
+    filesystem, path = fsspec.core.url_to_fs(str(url))
+    if filesystem.exists(path):
+        filesystem.rm(path, recursive=True)
+
+
 def write_json(url: str | Path, value: Any) -> None:  # noqa: ANN401
     """Write `value` as indented, key-sorted JSON; NaN is refused."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)

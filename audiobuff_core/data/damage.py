@@ -9,6 +9,7 @@ from audiobuff_core.audio.read import read_audio
 from audiobuff_core.audio.write import write_audio
 from audiobuff_core.data.ingest import PristineTrack, load_pristine
 from audiobuff_core.data.library import Split
+from audiobuff_core.data.pristine import pristine_folder
 from audiobuff_core.data.step_folder import StepFolder
 from audiobuff_core.degradation.plan import PlanRow, draw_row, recipe_identity
 from audiobuff_core.errors import DataMissing, InvalidConfig
@@ -27,12 +28,18 @@ CODE_VERSION = "9"
 
 @dataclass(frozen=True, slots=True)
 class PlannedShard:
-    """The parameter table of a shard: a row for each variant of each track that is not held out."""
+    """The parameter table of a shard: a row for each variant of each track that is not held out.
+
+    `recipe`, `variants` and `seed` are what it was drawn by.
+    """
 
     shard: str
     digest: str
     path: str
     rows: tuple[PlanRow, ...]
+    recipe: str
+    variants: int
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,9 @@ def load_planned(root: str, shard: str) -> PlannedShard:
     if not exists(path):
         raise DataMissing(f"No degradation plan of shard {shard!r} at {path}: materialise degradation/plan first")
     table = read_json(path)
-    return PlannedShard(shard, digest(table["rows"]), path, tuple(PlanRow.from_dict(row) for row in table["rows"]))
+    rows = tuple(PlanRow.from_dict(row) for row in table["rows"])
+    drawn_by = {name: table[name] for name in ("recipe", "variants", "seed")}
+    return PlannedShard(shard, digest(table["rows"]), path, rows, **drawn_by)
 
 
 def _plan_path(root: str, shard: str) -> str:
@@ -219,12 +228,12 @@ def _is_finished(folder: StepFolder, row: PlanRow) -> bool:
 
 
 def _shard_of(root: str, path: str, manifest: dict[str, Any]) -> DegradedShard:
-    items = []
+    items, pristine = [], pristine_folder(root, manifest["shard"]).path
     for name, item in sorted(manifest["items"].items()):
         if "row" not in item:  # a target or a treated one, which stand beside their damaged one
             continue
         row = PlanRow.from_dict(item["row"])
-        clean_path = join(root, "audio", "pristine", manifest["shard"], item["clean"])
+        clean_path = join(pristine, item["clean"])
         if _target_name(row) in manifest["items"]:
             clean_path = join(path, _target_name(row))
         items.append(

@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from audiobuff_core.data.library import Split
 from audiobuff_core.data.quality import Measures
 from audiobuff_core.data.step_folder import MANIFEST, StepFolder
 from audiobuff_core.errors import DataMissing
-from audiobuff_core.files import join, write_json
+from audiobuff_core.files import exists, join, read_json, write_json
 from audiobuff_core.seeding import digest
+
+LENDER: Final = "lender.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +84,15 @@ class PristineShard:
 
 
 def pristine_folder(root: str, shard: str) -> StepFolder:
-    """Where the tracks of `shard` lie."""
-    return StepFolder(join(root, "audio", "pristine", shard))
+    """Where the tracks of `shard` lie: in the store `root`, or in the one that lends it its recordings."""
+    place = join(root, LENDER)
+    owner = read_json(place)["root"] if exists(place) else root
+    return StepFolder(join(owner, "audio", "pristine", shard))
+
+
+def borrow_recordings(root: str, owner: str) -> None:
+    """Let the store `root` use the pristine tracks of the store `owner`, where they lie."""
+    write_json(join(root, LENDER), {"root": owner})
 
 
 def load_pristine(root: str, shard: str) -> PristineShard:

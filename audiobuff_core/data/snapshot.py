@@ -73,6 +73,11 @@ class Snapshot:
     left_out: tuple[str, ...] = ()
 
     @property
+    def root(self) -> str:
+        """The store that it is of: path or URL."""
+        return _root_of(self.path)
+
+    @property
     def target_rate(self) -> Fraction:
         """Frames a second of the target latents."""
         return self.rates["target"]
@@ -164,7 +169,7 @@ def load_snapshot(path: str) -> Snapshot:
     written = body.pop("digest", None)
     if written != digest(body):
         raise StoreMismatch(f"Snapshot {path} was changed after it was written: delete it and make it again")
-    root = str(local_path(path).resolve().parent.parent) if is_local(path) else path.rsplit("/", 2)[0]
+    root = _root_of(path)
     return Snapshot(
         digest=written,
         path=path,
@@ -176,6 +181,10 @@ def load_snapshot(path: str) -> Snapshot:
         statistics={stream: (kept["mean"], kept["std"]) for stream, kept in body["statistics"].items()},
         left_out=tuple(body.get("left_out", ())),
     )
+
+
+def _root_of(path: str) -> str:
+    return str(local_path(path).resolve().parent.parent) if is_local(path) else path.rsplit("/", 2)[0]
 
 
 def snapshot_paths(root: str) -> list[str]:

@@ -18,6 +18,7 @@ class TrainingConfig:
 
     Attributes:
         epochs: passes over the data; training ends there or at `max_steps`, whichever comes first.
+        fresh_every: draw the damage anew every so many epochs; 0 keeps what was prepared.
         max_steps: optimiser steps, or None for no limit but `epochs`.
         batch_size: segments a micro-batch on each rank.
         grad_accum_steps: micro-batches a step.
@@ -67,6 +68,7 @@ class TrainingConfig:
     """
 
     epochs: int = 8
+    fresh_every: int = 0
     max_steps: int | None = None
     batch_size: int = 4
     grad_accum_steps: int = 4
@@ -152,7 +154,7 @@ _LEAST: dict[str, float] = {
     "lr": 0.0, "weight_decay": 0.0, "warmup_steps": 0, "clip_norm": 1e-9, "d_model": 4, "n_heads": 1, "depth": 1,
     "hidden_dim": 1, "kernel_frames": 1, "fusion_every": 1, "log_interval": 1, "save_every_epochs": 1,
     "checkpoint_seconds": 0.0, "max_bad_steps": 1, "inference_steps": 1, "ratio_weight": 0.0,
-    "scale_weight": 0.0, "ratio_floor": 1e-9, "keep_every": 0, "patience": 0,
+    "scale_weight": 0.0, "ratio_floor": 1e-9, "keep_every": 0, "patience": 0, "fresh_every": 0,
 }  # fmt: skip
 _CHOICES = {
     "precision": ("auto", "bf16", "fp16", "fp32"),

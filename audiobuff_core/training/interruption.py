@@ -41,3 +41,7 @@ class StopRequest:
 
 class TrainingInterrupted(KeyboardInterrupt):
     """Training was asked to stop and saved its state first."""
+
+
+class DrawInterrupted(TrainingInterrupted):
+    """Training was asked to stop while it waited for damage that it drew anew."""

@@ -42,9 +42,10 @@ def plan_lines(config: TrainingConfig, snapshot_url: str, ranks: Ranks) -> list[
         f"{config.depth}, {config.n_heads} heads, latents of {dataset.dims['target']}",
         f"data         {len(dataset.items)} items to train on, {num_validation} to validate on; {len(dataset.slots)} "
         f"segments an epoch, {config.segment_frames} frames ({config.segment_frames / rate:.2f} s) each",
-        f"step         {samples} segments: {_counted(ranks.world_size)} x {config.grad_accum_steps} x "
+        f"step         {samples} segments: {_counted(ranks.world_size, 'process')} x {config.grad_accum_steps} x "
         f"{config.batch_size}, {ranks.device}, {resolve_precision(precision, ranks.device)}",
-        f"steps        {steps}, an epoch each {len(dataset.slots) / samples:.1f}",
+        f"steps        {steps}, an epoch each {len(dataset.slots) / samples:.1f}"
+        + (f"; damage drawn anew every {_counted(config.fresh_every, 'epoch')}" if config.fresh_every else ""),
         f"memory       about {_size(weights + kept)} a process: {_size(weights)} for weights, average and moments, "
         f"{_size(kept)} for the backward pass",
         f"arithmetic   about {3e-12 * operations * config.grad_accum_steps:.3g} TFLOP a step and process, a third "
@@ -107,5 +108,6 @@ def _size(num_bytes: int) -> str:
     return f"{num_bytes / 2**30:.2f} GiB" if num_bytes >= 2**28 else f"{num_bytes / 2**20:.1f} MiB"
 
 
-def _counted(num_processes: int) -> str:
-    return "1 process" if num_processes == 1 else f"{num_processes} processes"
+def _counted(count: int, what: str) -> str:
+    plural = f"{what}es" if what.endswith("s") else f"{what}s"
+    return f"{count} {what if count == 1 else plural}"

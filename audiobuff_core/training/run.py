@@ -20,6 +20,7 @@ from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.distributed import Ranks
 from audiobuff_core.training.ema import ExponentialAverage
 from audiobuff_core.training.feed import Feed
+from audiobuff_core.training.fresh import FreshDamage
 from audiobuff_core.training.interruption import TrainingInterrupted
 from audiobuff_core.training.log import TrainingLog
 from audiobuff_core.training.memory import explained_shortage
@@ -147,7 +148,8 @@ def _trainer(
         held.standardisers = dataset.standardisers
         validation = FixedValidation(held, config, ranks.device)
     log = TrainingLog(folder_url, last_step=state.position.step)
-    return Trainer(config, state, Feed(dataset, config, ranks), validation, ranks, folder, log, on_log)
+    damage = FreshDamage(dataset, snapshot, config, ranks, folder_url)
+    return Trainer(config, state, Feed(damage, config, ranks), validation, ranks, folder, log, on_log)
 
 
 def _state(
@@ -211,4 +213,5 @@ def _finish(trainer: Trainer, identity: str) -> dict[str, Any]:
         "run": identity,
     }
     write_json(join(url, DONE_NAME), done)
+    trainer.feed.damage.remove()
     return done

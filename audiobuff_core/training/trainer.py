@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from audiobuff_core.progress import track
 from audiobuff_core.training.config import TrainingConfig
 from audiobuff_core.training.distributed import Ranks
 from audiobuff_core.training.feed import Feed
-from audiobuff_core.training.interruption import StopRequest, TrainingInterrupted
+from audiobuff_core.training.interruption import DrawInterrupted, StopRequest, TrainingInterrupted
 from audiobuff_core.training.log import TrainingLog
 from audiobuff_core.training.optimizer import learning_rate
 from audiobuff_core.training.state import TrainingState
@@ -47,7 +48,7 @@ class Trainer:
     @property
     def num_slots(self) -> int:
         """Samples of one epoch."""
-        return len(self.feed.dataset.slots)
+        return self.feed.num_slots
 
     @property
     def remaining_steps(self) -> int:
@@ -76,11 +77,21 @@ class Trainer:
             TrainingInterrupted: SIGINT or SIGTERM came; the state is saved.
             TrainingFailed: the loss was not finite for a run of steps.
         """
+        with StopRequest() as stop:
+            try:
+                self._run(stop)
+            except DrawInterrupted:
+                self._save_for_resume()
+                raise
+            finally:
+                self.feed.damage.close()
+
+    def _run(self, stop: StopRequest) -> None:
         step = TrainingStep(self.config, self.state, self.ranks)
         position, saved_at, bad_in_a_row = self.state.position, time.monotonic(), 0
         last = position.step + self.remaining_steps
-        with StopRequest() as stop:
-            batches = self.feed.steps(position.samples_seen, 0 if self._is_patience_over() else self.remaining_steps)
+        num_steps = 0 if self._is_patience_over() else self.remaining_steps
+        with closing(self.feed.steps(position.samples_seen, num_steps, lambda: stop.requested)) as batches:
             for microbatches in track(batches, "Training", self.remaining_steps):
                 rate = learning_rate(position.step, self.progress, self.config)
                 before = position.samples_seen

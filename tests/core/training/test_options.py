@@ -153,13 +153,13 @@ def test_other_numbers_of_ranks_go_on_with_the_next_samples(snapshot: Snapshot, 
             config_for("test", {"batch_size": batch_size, "epochs": 2, "max_steps": 1000}),
             "test", snapshot, str(tmp_path), ranks, lambda row: None,
         )  # fmt: skip
-        feed = Feed(made.feed.dataset, made.config, Ranks(0, world_size, torch.device("cpu")))
+        feed = Feed(made.feed.damage, made.config, Ranks(0, world_size, torch.device("cpu")))
         return made, feed
 
     assert main(_arguments(snapshot, tmp_path, "--epochs", "2", "--max_steps", "3", "--batch_size", "2")) == 0
     alone, feed = trainer(1, 4)
     assert alone.state.position.samples_seen == 6
-    assert (6 + 4 * alone.remaining_steps) - 2 * len(feed.dataset.slots) in range(4)
+    assert (6 + 4 * alone.remaining_steps) - 2 * feed.num_slots in range(4)
     _, two = trainer(2, 2)
     whole, half = next(feed.steps(6, 1)), next(two.steps(6, 1))
     assert torch.equal(whole[0][0].clean[:2], half[0][0].clean)

@@ -45,7 +45,7 @@ def test_one_by_four_two_by_two_and_four_in_turn_give_the_same_gradients(snapsho
         trainer = _made(snapshot, tmp_path, batch_size=batch_size, grad_accum_steps=turns, ratio_weight=0.1)
         trainer.state.model.vfn.head.fields.bias.data.normal_(0, 0.1, generator=torch.Generator().manual_seed(0))
         ranks = [Ranks(rank, world_size, CPU) for rank in range(world_size)]
-        parts = [next(Feed(trainer.feed.dataset, trainer.config, rank).steps(8, 1)) for rank in ranks]
+        parts = [next(Feed(trainer.feed.damage, trainer.config, rank).steps(8, 1)) for rank in ranks]
         frames = sum(batch.num_valid() for part in parts for batch, _ in part)
         total = [torch.zeros_like(parameter) for parameter in trainer.state.model.parameters()]
         for rank, part in zip(ranks, parts, strict=True):
