@@ -85,6 +85,11 @@ class TrainingConfig(dg.Config):
     num_processes: int = Field(
         default=chosen_processes(), ge=1, le=64, description="Ranks on this machine, one for each GPU."
     )
+    fresh_every: int = Field(
+        default=0,
+        ge=0,
+        description="Draw the damage anew every so many epochs, beside training; 0 keeps what the snapshot has.",
+    )
 
 
 @dg.asset(
@@ -122,6 +127,7 @@ def dit_checkpoint(
         profile=config.profile,
         seed=config.seed,
         num_processes=config.num_processes,
+        overrides={"fresh_every": config.fresh_every},
         begun_with=start,
     )
     folder = join(storage.url, "checkpoints", checkpoint)
@@ -133,6 +139,7 @@ def dit_checkpoint(
             f"--checkpoint_dir={folder}",
             f"--profile={config.profile}",
             f"--seed={config.seed}",
+            f"--fresh_every={config.fresh_every}",
             *([f"--init_from={start}"] if start else []),
         ],
         num_processes=config.num_processes,
