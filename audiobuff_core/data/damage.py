@@ -12,6 +12,7 @@ from audiobuff_core.data.library import Split
 from audiobuff_core.data.pristine import pristine_folder
 from audiobuff_core.data.step_folder import StepFolder
 from audiobuff_core.degradation.plan import PlanRow, draw_row, recipe_identity
+from audiobuff_core.degradation.recipe import at_home
 from audiobuff_core.errors import DataMissing, InvalidConfig
 from audiobuff_core.files import exists, join, read_json, write_json
 from audiobuff_core.progress import track
@@ -101,7 +102,7 @@ def plan_shard(root: str, shard: str, *, recipe: str = "demo", variants: int = 2
             if one.split != "held_out"
             for variant in range(variants)
         ]
-        options = {"recipe": recipe, "variants": variants, "seed": seed}
+        options = {"recipe": at_home(recipe), "variants": variants, "seed": seed}
         write_json(path, {"shard": shard, "inputs": inputs, **options, "rows": rows})
     return load_planned(root, shard)
 

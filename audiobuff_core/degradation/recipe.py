@@ -68,6 +68,14 @@ def recipe_key(recipe: str) -> str:
     return name + mark
 
 
+def at_home(recipe: str) -> str:
+    """The same recipe for whoever works in another folder: with absolute paths."""
+    if is_recipe_path(recipe):
+        return str(Path(recipe).absolute())
+    name, mark, folder = recipe.partition(FOLDER_MARK)
+    return f"{name}{mark}{Path(folder).absolute()}" if mark and folder else recipe
+
+
 def load_recipe(recipe: str) -> Recipe:
     """The recipe `audiobuff`, one in a TOML file, or some kinds of the table, all of them at once: `wind+eq:tilt`.
 

@@ -51,6 +51,7 @@ class FreshDamage:
             return self.prepared
         number = epoch // every
         with self._lock:
+            self._require_alive()  # what can't be drawn is said at once, and not when it is needed
             if number not in self._made:
                 self._made[number] = self._drawn(number, is_stopped)
                 for old in [one for one in self._made if 0 < one < number - 1]:
@@ -82,7 +83,7 @@ class FreshDamage:
         while (snapshot := load_drawn(self._folder(number))) is None:
             if self.ranks.is_first:
                 self._begin(number)
-                self._require_alive(number)
+                self._require_alive()
             if is_stopped():
                 raise DrawInterrupted("Stopped while damage was drawn; the same command goes on from there")
             time.sleep(LOOK_SECONDS)
@@ -103,12 +104,12 @@ class FreshDamage:
         started = subprocess.Popen([*command, self._folder(number), str(number)], stderr=said, start_new_session=True)
         self._process = number, started, said
 
-    def _require_alive(self, number: int) -> None:
+    def _require_alive(self) -> None:
         if self._process is None or self._process[1].poll() in (None, 0):
             return
-        code, said = self._process[1].returncode, self._process[2]
+        number, process, said = self._process
         said.seek(0)
         lines = said.read().decode(errors="replace").strip().splitlines()
         self.close()
-        reason = lines[-1].removeprefix("error: ") if lines else f"its process ended with {code}"
+        reason = lines[-1].removeprefix("error: ") if lines else f"its process ended with {process.returncode}"
         raise TrainingFailed(f"Draw {number} of the damage could not be made: {reason}")

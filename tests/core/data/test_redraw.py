@@ -1,3 +1,4 @@
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,19 @@ def test_the_process_says_what_is_wrong_in_a_line(
     said = capsys.readouterr().err
     assert said.startswith("error: No degradation plan")
     assert said.count("\n") == 1
+
+
+def test_a_recipe_in_a_file_is_found_from_any_folder(
+    known: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    text = files("audiobuff_core.degradation").joinpath("recipes", "audiobuff.toml").read_text()
+    (tmp_path / "here" / "mine.toml").write_text(text)
+    monkeypatch.chdir(tmp_path / "here")
+    plan_shard(known.root, known.shards[0], recipe="mine.toml", variants=2, seed=3)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    planned = load_planned(known.root, known.shards[0])
+    again = plan_shard(str(known.root), known.shards[0], recipe=planned.recipe, variants=2, seed=4)
+    assert len(again.rows) == len(planned.rows)
+    assert again.digest != planned.digest

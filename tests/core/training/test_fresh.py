@@ -116,6 +116,16 @@ def test_what_stops_a_draw_stops_training(snapshot: Snapshot, tmp_path: Path) ->
             damage.at(1)
 
 
+def test_what_can_not_be_drawn_is_said_before_it_is_needed(snapshot: Snapshot, tmp_path: Path) -> None:
+    with _damage(snapshot, tmp_path, fresh_every=1) as damage:
+        damage.snapshot = replace(snapshot, path=str(tmp_path / "snapshots" / "gone.json"))
+        damage.at(0)
+        assert damage._process is not None
+        damage._process[1].wait()
+        with pytest.raises(TrainingFailed, match="Draw 1"):
+            damage.at(0)
+
+
 def test_stopping_does_not_wait_for_a_draw(snapshot: Snapshot, tmp_path: Path) -> None:
     stopped = threading.Event()
     with _damage(snapshot, tmp_path, fresh_every=1) as damage:
