@@ -49,7 +49,8 @@ def draw_again(snapshot_url: str, folder: str, number: int) -> Snapshot:
             f"The recordings, variants or splits in {known.root} are no longer those of snapshot {snapshot_url}: "
             "make a new snapshot of them (audiobuff prepare does), or train without --fresh_every"
         )
-    write_json(join(folder, DRAWN_NAME), {"snapshot": join("snapshots", made.path.rsplit("/", 1)[-1])})
+    made_name = join("snapshots", made.path.rsplit("/", 1)[-1])
+    write_json(join(folder, DRAWN_NAME), {"of": known.digest, "snapshot": made_name})
     return made
 
 
@@ -58,10 +59,11 @@ def _essence(item: SnapshotItem) -> tuple[object, ...]:
     return item.track_id, item.audio_hash, item.variant, item.split, item.num_frames
 
 
-def load_drawn(folder: str) -> Snapshot | None:
-    """The snapshot of the draw in `folder`; None until it is whole."""
+def load_drawn(known: Snapshot, folder: str) -> Snapshot | None:
+    """The draw of the damage of `known` in `folder`; None until it is whole, or if it is of another snapshot."""
     place = join(folder, DRAWN_NAME)
-    return load_snapshot(join(folder, read_json(place)["snapshot"])) if exists(place) else None
+    drawn = read_json(place) if exists(place) else {}
+    return load_snapshot(join(folder, drawn["snapshot"])) if drawn.get("of") == known.digest else None
 
 
 def main(argv: Sequence[str]) -> int:

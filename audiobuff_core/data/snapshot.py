@@ -52,6 +52,7 @@ class Snapshot:
     Attributes:
         digest: of all that is in it; the same latents give the same digest.
         path: its file.
+        root: the store that it is of, path or URL.
         items: sorted by track and variant.
         shards: where the items come from.
         encoders: the short names of the encoders.
@@ -64,6 +65,7 @@ class Snapshot:
 
     digest: str
     path: str
+    root: str
     items: tuple[SnapshotItem, ...]
     shards: tuple[str, ...]
     encoders: EncoderChoice
@@ -71,11 +73,6 @@ class Snapshot:
     rates: Mapping[str, Fraction]
     statistics: Mapping[str, tuple[list[float], list[float]]]
     left_out: tuple[str, ...] = ()
-
-    @property
-    def root(self) -> str:
-        """The store that it is of: path or URL."""
-        return _root_of(self.path)
 
     @property
     def target_rate(self) -> Fraction:
@@ -169,10 +166,11 @@ def load_snapshot(path: str) -> Snapshot:
     written = body.pop("digest", None)
     if written != digest(body):
         raise StoreMismatch(f"Snapshot {path} was changed after it was written: delete it and make it again")
-    root = _root_of(path)
+    root = str(local_path(path).resolve().parent.parent) if is_local(path) else path.rsplit("/", 2)[0]
     return Snapshot(
         digest=written,
         path=path,
+        root=root,
         items=tuple(_item(root, entry) for entry in body["items"]),
         shards=tuple(body["shards"]),
         encoders=EncoderChoice(**body["encoders"]),
@@ -181,10 +179,6 @@ def load_snapshot(path: str) -> Snapshot:
         statistics={stream: (kept["mean"], kept["std"]) for stream, kept in body["statistics"].items()},
         left_out=tuple(body.get("left_out", ())),
     )
-
-
-def _root_of(path: str) -> str:
-    return str(local_path(path).resolve().parent.parent) if is_local(path) else path.rsplit("/", 2)[0]
 
 
 def snapshot_paths(root: str) -> list[str]:

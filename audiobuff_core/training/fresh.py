@@ -80,10 +80,14 @@ class FreshDamage:
         return join(self.root, f"{number:05d}")
 
     def _drawn(self, number: int, is_stopped: Callable[[], bool]) -> LatentDataset:
-        while (snapshot := load_drawn(self._folder(number))) is None:
+        is_told = False
+        while (snapshot := load_drawn(self.snapshot, self._folder(number))) is None:
             if self.ranks.is_first:
                 self._begin(number)
                 self._require_alive()
+                if not is_told:
+                    print(f"Training waits for draw {number} of the damage", file=sys.stderr)
+                    is_told = True
             if is_stopped():
                 raise DrawInterrupted("Stopped while damage was drawn; the same command goes on from there")
             time.sleep(LOOK_SECONDS)
@@ -96,7 +100,7 @@ class FreshDamage:
         if self._process is not None and self._process[0] == number:
             return
         self.close()
-        if load_drawn(self._folder(number)) is not None:
+        if load_drawn(self.snapshot, self._folder(number)) is not None:
             return
         said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         command = [sys.executable, "-m", "audiobuff_core.data.redraw", self.snapshot.path]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -49,12 +50,14 @@ def test_another_draw_has_the_same_recordings_and_other_damage(known: Snapshot, 
 
 
 def test_a_draw_is_the_same_each_time_and_says_when_it_is_whole(known: Snapshot, tmp_path: Path) -> None:
-    assert load_drawn(str(tmp_path / "one")) is None
+    assert load_drawn(known, str(tmp_path / "one")) is None
     made = draw_again(known.path, str(tmp_path / "one"), 1)
     again = draw_again(known.path, str(tmp_path / "two"), 1)
-    found = load_drawn(str(tmp_path / "one"))
+    found = load_drawn(known, str(tmp_path / "one"))
     assert found is not None
     assert found.digest == made.digest
+    other = replace(known, digest="of another")
+    assert load_drawn(other, str(tmp_path / "one")) is None, "what another training left is not taken for its own"
     for record in ("{}/v1", "{}/clean.v1"):
         assert np.array_equal(_latents(made, record), _latents(again, record))
 
@@ -63,7 +66,7 @@ def test_other_recordings_than_the_snapshots_are_refused(known: Snapshot, tmp_pa
     plan_shard(known.root, known.shards[0], recipe="seed", variants=3, seed=3)
     with pytest.raises(StoreMismatch, match="no longer those of snapshot"):
         draw_again(known.path, str(tmp_path / "draw"), 1)
-    assert load_drawn(str(tmp_path / "draw")) is None
+    assert load_drawn(known, str(tmp_path / "draw")) is None
 
 
 def test_the_process_says_what_is_wrong_in_a_line(

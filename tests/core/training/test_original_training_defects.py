@@ -55,7 +55,7 @@ def snapshot(tmp_path: Path) -> Snapshot:
         for split in ("train", "validation")
     )
     return Snapshot(
-        digest="d" * 64, path="made by hand", items=items, shards=("s",), encoders=EncoderChoice(),
+        digest="d" * 64, path="made by hand", root="", items=items, shards=("s",), encoders=EncoderChoice(),
         identities={stream: encoder.identity for stream, encoder in encoders.items()},
         rates={stream: Fraction(encoder.frame_rate) for stream, encoder in encoders.items()}, statistics=statistics,
     )  # fmt: skip
