@@ -59,6 +59,7 @@ def test_gusts_are_as_loud_as_drawn_and_turn_the_sound_down_at_most(blocks):
     assert -12.1 < min(ducks) < -3 < max(ducks) == 0.0
 
 
+@pytest.mark.slow
 def test_a_step_tells_noise_from_none_and_a_few_lower_the_loss(lessons, blocks, recordings, tmp_path, monkeypatch):
     generator = np.random.default_rng(1)
     examples = [blocks.example_of(one, generator) for one in recordings * 2]
@@ -85,6 +86,7 @@ def test_the_weights_in_the_package_are_its_own_and_small():
     assert place.stat().st_size < 300_000
 
 
+@pytest.mark.slow
 def test_the_script_teaches_and_writes(lessons, tmp_path, monkeypatch, capsys):
     for seed in range(12):
         sound = Waveform(melody(seed)[None], ANALYSIS_RATE)

@@ -65,6 +65,7 @@ def test_an_example_knows_its_noise_and_what_is_common(lessons, recordings):
         assert 0 < example.kept.min() <= example.kept.max() <= 1
 
 
+@pytest.mark.slow
 def test_it_begins_with_what_the_filter_keeps_and_a_few_steps_are_better(lessons, recordings, tmp_path, monkeypatch):
     generator = np.random.default_rng(1)
     examples = [lessons.example_of(one, generator) for one in recordings]
@@ -100,6 +101,7 @@ def test_it_comes_nearer_to_a_recording_than_the_filter(name):
     assert errors[1] < 0.95 * errors[0]
 
 
+@pytest.mark.slow
 def test_the_script_teaches_goes_on_and_says_how_it_went(lessons, tmp_path, monkeypatch, capsys):
     for seed in range(11):
         write_audio(

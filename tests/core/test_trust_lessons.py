@@ -62,6 +62,7 @@ def test_judges_are_taught_what_tells_right_from_wrong(lessons):
     assert "64 recordings: 9.00 of 9.00 dB a recording, 0 made worse" in lessons.told_of(trust, examples)
 
 
+@pytest.mark.slow
 def test_what_was_taught_lies_beside_the_weights(lessons, tmp_path, monkeypatch, capsys):
     shutil.copytree(must_be_in_the_box(), tmp_path / "model")
     for index in range(3):

@@ -8,7 +8,7 @@ from audiobuff_core.commands.evaluate import write_evaluation
 from audiobuff_core.evaluation.evaluation import evaluate
 from audiobuff_core.evaluation.pairs import System
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SHOWN = "[...document.querySelectorAll('#items tbody tr')].filter(row => row.getClientRects().length)"
 
 

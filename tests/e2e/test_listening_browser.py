@@ -11,7 +11,7 @@ from audiobuff_assets import cli
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.audio.write import write_audio
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 RATE = 16_000
 

@@ -9,7 +9,7 @@ from evaluated_clips import better, evaluate
 
 from audiobuff_core.evaluation.leaderboard import make_leaderboard
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WIDTHS = (1280, 800, 390)
 

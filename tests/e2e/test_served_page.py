@@ -9,7 +9,7 @@ import soundfile
 from browsed_page import browsed, overflowing
 from served_page import served
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 RATE, SECONDS = 22_050, 3.0
 
 

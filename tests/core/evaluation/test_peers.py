@@ -35,7 +35,7 @@ def voice(channels, rate, seconds=0.8):
 
 
 @pytest.mark.parametrize("name", [name for name in PEERS if name != OPERATOR])
-@pytest.mark.parametrize(("channels", "rate"), [(1, 44_100), (2, RATE)])
+@pytest.mark.parametrize(("channels", "rate"), [(1, 44_100), pytest.param(2, RATE, marks=pytest.mark.slow)])
 def test_every_peer_keeps_shape_and_time(name, channels, rate):
     clean = voice(channels, rate)  # two of them know voices only
     outcome = PEERS[name].load()(Case(clean))
