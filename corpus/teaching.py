@@ -50,14 +50,16 @@ class Lesson(Generic[Network, Example]):
     def teach(self, network: Network, recordings: list[Recording], steps: int, seed: int, to: str) -> None:
         """Let `network` learn from so many batches, each drawn while the one before is learned from.
 
-        What it has learned is written to `to` on the way and at the end, half as wide as it is.
+        What it has learned is written to `to` on the way and at the end, half as wide as it is; with no `steps` what
+        it knew.
 
         Raises:
             InvalidConfig: the loss was not finite.
         """
         optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: min(1, (step + 1) / WARMUP) * (0.5 + 0.5 * float(np.cos(np.pi * step / steps)))
+            optimizer,
+            lambda step: min(1, (step + 1) / WARMUP) * (0.5 + 0.5 * float(np.cos(np.pi * step / max(1, steps)))),
         )
 
         def batch_of(step: int) -> list[Example]:
@@ -82,9 +84,9 @@ class Lesson(Generic[Network, Example]):
                 torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step()
                 schedule.step()
-                if step % WRITTEN_EVERY == WRITTEN_EVERY - 1 or step == steps - 1:
-                    values = {name: value.half().contiguous() for name, value in network.state_dict().items()}
-                    write_bytes(to, save(values))
+                if step % WRITTEN_EVERY == WRITTEN_EVERY - 1:
+                    _write(network, to)
+        _write(network, to)
         network.eval()
 
     def give(self, name: str, description: str | None) -> int:
@@ -92,11 +94,11 @@ class Lesson(Generic[Network, Example]):
         arguments = self._parser(description).parse_args()
         try:
             with show_progress():
-                seen, unseen = self._recordings(arguments.clean)
                 torch.manual_seed(arguments.seed)
                 network = self.new()
                 if arguments.init_from:
                     read_into(network, arguments.init_from)
+                seen, unseen = self._recordings(arguments.clean)
                 self.teach(network, seen, arguments.steps, arguments.seed, arguments.to)
                 print("unseen:", self.told_of(network, unseen))
         except AudioBuffError as error:
@@ -109,8 +111,9 @@ class Lesson(Generic[Network, Example]):
         add = parser.add_argument
         add("--clean", type=Path, required=True, nargs="+", help="folders of kinds: music, voice, effect, texture")
         add("--to", required=True, help="the file to write")
-        add("--steps", type=int, default=self.steps, help="(default: %(default)s)")
-        add("--init_from", type=Path, help="go on from what this wrote before (default: a new network)")
+        add("--steps", type=int, default=self.steps, help="with 0 it learns nothing (default: %(default)s)")
+        more = "go on from what this wrote before, or from the mean of several such (default: a new network)"
+        add("--init_from", type=Path, nargs="+", metavar="FILE", help=more)
         add("--seed", type=int, default=0, help="give another one to go on (default: %(default)s)")
         return parser
 
@@ -125,14 +128,22 @@ class Lesson(Generic[Network, Example]):
         return seen, unseen
 
 
-def read_into(network: nn.Module, path: Path) -> None:
-    """Give `network` the weights at `path`.
+def _write(network: nn.Module, to: str) -> None:
+    write_bytes(to, save({name: value.half().contiguous() for name, value in network.state_dict().items()}))
+
+
+def read_into(network: nn.Module, paths: list[Path]) -> None:
+    """Give `network` the mean of the weights at `paths`.
 
     Raises:
         InvalidConfig: there are none of it.
     """
-    try:
-        network.load_state_dict(load(path.read_bytes()))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:150]
-        raise InvalidConfig(f"--init_from {path}: {reason}; give what this script wrote") from error
+    read = []
+    for path in paths:
+        try:
+            network.load_state_dict(load(path.read_bytes()))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:150]
+            raise InvalidConfig(f"--init_from {path}: {reason}; give what this script wrote") from error
+        read.append({name: value.clone() for name, value in network.state_dict().items()})
+    network.load_state_dict({name: torch.stack([one[name] for one in read]).mean(dim=0) for name in read[0]})

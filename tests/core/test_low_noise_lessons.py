@@ -103,7 +103,17 @@ def test_weights_that_are_none_are_told(lessons, tmp_path, content):
     if content is not None:
         (tmp_path / "mask.safetensors").write_bytes(content)
     with pytest.raises(InvalidConfig, match=r"mask\.safetensors: .*give what this script wrote"):
-        sys.modules["teaching"].read_into(low_noise_mask.LowNoiseMask(), tmp_path / "mask.safetensors")
+        sys.modules["teaching"].read_into(low_noise_mask.LowNoiseMask(), [tmp_path / "mask.safetensors"])
+
+
+def test_one_goes_on_from_the_mean_of_several(lessons, recordings, tmp_path):
+    networks = [low_noise_mask.LowNoiseMask() for _ in range(3)]
+    for number, network in enumerate(networks[:2]):
+        lessons.LESSON.teach(network, recordings, 0, 0, str(tmp_path / f"{number}.safetensors"))
+    sys.modules["teaching"].read_into(networks[2], [tmp_path / "0.safetensors", tmp_path / "1.safetensors"])
+    for name, mean in networks[2].state_dict().items():
+        first, second = (network.state_dict()[name].half().float() for network in networks[:2])
+        assert torch.equal(mean, (first + second) / 2)
 
 
 def test_an_empty_folder_is_told(lessons, tmp_path, monkeypatch, capsys):

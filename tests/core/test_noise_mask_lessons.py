@@ -109,7 +109,8 @@ def test_the_script_teaches_goes_on_and_says_how_it_went(lessons, tmp_path, monk
             Waveform(melody(seed)[None].astype(np.float32), RATE),
         )
     argv = ["--clean", str(tmp_path / "clips"), "--to", str(tmp_path / "mask.safetensors"), "--steps", "1"]
-    for more in ([], ["--init_from", str(tmp_path / "mask.safetensors"), "--seed", "1"]):
+    twice = [str(tmp_path / "mask.safetensors")] * 2
+    for more in ([], ["--init_from", *twice, "--seed", "1"], ["--init_from", *twice, "--steps", "0"]):
         monkeypatch.setattr(sys, "argv", ["noise_mask.py", *argv, *more])
         assert lessons.main() == 0
         assert "by the filter" in capsys.readouterr().out
