@@ -53,7 +53,7 @@ class Feed:
             return ended.is_set() or is_stopped()
 
         begins = [samples_seen + index * self.samples_per_step for index in range(num_steps)]
-        self.damage.last_epoch = (samples_seen + num_steps * self.samples_per_step - 1) // self.num_slots
+        self.damage.last_epoch = max(0, samples_seen + (num_steps - 1) * self.samples_per_step) // self.num_slots
         if self.config.num_workers == 0:
             for begin in begins:
                 yield self._waited(partial(self._read, begin, is_over))

@@ -26,6 +26,10 @@ class FreshDamage:
     With `fresh_every` = n epochs 0 to n-1 have what was prepared, the next n draw 1, and so on. Rank 0 makes each draw
     in a process of its own while the one before is learned from, in `draws/` beside the checkpoints; the draws before
     that are removed. Every rank must see that folder.
+
+    Attributes:
+        last_epoch: the one in which the last step begins; the few samples by which that step may reach into another
+            are not worth a draw, and are taken from the last one.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class FreshDamage:
         every = self.config.fresh_every
         if not every:
             return self.prepared
-        number = epoch // every
+        number = min(epoch, self.last_epoch) // every
         with self._lock:
             self._require_alive()  # what can't be drawn is said at once, and not when it is needed
             if number not in self._made:

@@ -18,6 +18,7 @@ from audiobuff_core.errors import InvalidConfig, TrainingFailed
 from audiobuff_core.training import fresh
 from audiobuff_core.training.config import config_for
 from audiobuff_core.training.distributed import Ranks
+from audiobuff_core.training.feed import Feed
 from audiobuff_core.training.fresh import FreshDamage
 from audiobuff_core.training.interruption import DrawInterrupted, TrainingInterrupted
 from audiobuff_core.training.run import train
@@ -90,6 +91,19 @@ def test_old_draws_are_removed_and_all_of_them_at_the_end(
         assert sorted(place.name for place in (tmp_path / "draws").iterdir()) == ["00002", "00003", "00004"]
         damage.remove()
     assert not (tmp_path / "draws").exists()
+
+
+def test_a_last_step_that_reaches_into_another_epoch_is_no_reason_to_draw(
+    snapshot: Snapshot, tmp_path: Path, drawn_here: list[int]
+) -> None:
+    with _damage(snapshot, tmp_path, fresh_every=1, epochs=2, batch_size=9) as damage:
+        feed = Feed(damage, damage.config, ONE)
+        steps = -(-feed.num_slots // 9)
+        assert feed.num_slots < 9 * steps
+        assert len(list(feed.steps(0, steps))) == steps
+        assert drawn_here == []
+        assert len(list(feed.steps(0, steps + 1))) == steps + 1
+    assert drawn_here == [1]
 
 
 def test_without_the_option_nothing_is_drawn(snapshot: Snapshot, tmp_path: Path, drawn_here: list[int]) -> None:
