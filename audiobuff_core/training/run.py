@@ -166,6 +166,8 @@ def _state(
     if start is not None:
         taken = take_over(model, start)
         meta["init_from"] = {"architecture": start.architecture, "sha256": start_digest(start)}
+        if start.facts.get("meta", {}).get("inference", {}).get("denoised_first"):
+            meta["inference"]["denoised_first"] = True  # else whoever goes on from it would have to learn what noise is
         if ranks.is_first:
             print("\n".join([*taken.lines(start.place), *encoder_lines(start, dataset.encoders)]), file=sys.stderr)
     model = model.to(ranks.device)

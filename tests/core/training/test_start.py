@@ -1,5 +1,7 @@
 """Beginning with weights that are there: ours, an export, or the original's."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,17 @@ def test_fine_tuning_begins_with_the_averaged_weights(
     for name, tensor in before.model.state_dict().items():
         assert torch.allclose(after.model.state_dict()[name], tensor, atol=1e-6), name
     assert after.meta["init_from"]["architecture"] == "lcfm-dit-v1"
+
+
+def test_what_is_denoised_first_stays_so(snapshot: Snapshot, ours: Path, tmp_path: Path) -> None:
+    assert "denoised_first" not in load_model(str(ours)).meta["inference"]
+    box = tmp_path / "box"
+    shutil.copytree(ours, box, ignore=shutil.ignore_patterns("*.pt"))
+    config = json.loads((box / "config.json").read_text())
+    config["meta"]["inference"]["denoised_first"] = True
+    (box / "config.json").write_text(json.dumps(config))
+    assert _train(snapshot, tmp_path / "further", "--init_from", str(box), "--max_steps", "1") == 0
+    assert load_model(str(tmp_path / "further")).meta["inference"]["denoised_first"] is True
 
 
 def test_options_that_contradict_the_weights_name_both_values(
