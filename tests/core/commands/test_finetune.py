@@ -58,6 +58,7 @@ def test_the_model_in_the_box_is_adapted_judged_and_handed_out(tmp_path, capsys)
     assert cli.main(wanted) == 0
     assert "recordings are held out to judge by" in capsys.readouterr().out
     tuned = Restorer.load(str(out / "model"))
+    assert tuned.meta["inference"]["denoised_first"], "it relies on the treatment of noise as the one it began with"
     assert tuned.meta["init_from"]["architecture"] == "lcfm-dit-v1"
     assert tuned.trust.sha256() == Restorer.load().trust.sha256()
     told = read_json(out / "report" / "evaluation.json")
