@@ -95,7 +95,7 @@ class Lesson(Generic[Network, Example]):
         try:
             with show_progress():
                 torch.manual_seed(arguments.seed)
-                network = self.new()
+                network = self.new().to(memory_format=torch.channels_last)
                 if arguments.init_from:
                     read_into(network, arguments.init_from)
                 seen, unseen = self._recordings(arguments.clean)

@@ -62,7 +62,7 @@ def bucket(secret: str = "testing", faults: Faults | None = None) -> Iterator[st
         return [REFUSAL]
 
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Silent)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")

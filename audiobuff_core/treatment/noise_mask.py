@@ -103,7 +103,8 @@ class _Rows:
         weight = layer.weight
         others = weight.shape[1] - self.heard.shape[1] - 1
         place = weight[:, -1] * self.place.to(weight.dtype)[:, None]
-        values = functional.conv2d(self.heard, weight[:, others:-1], layer.bias) + place
+        values = functional.conv2d(self.heard, weight[:, others:-1], layer.bias)
+        values = values + place.to(values.dtype)
         return values if beside is None else values + functional.conv2d(beside, weight[:, :others])
 
 

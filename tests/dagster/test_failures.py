@@ -72,7 +72,7 @@ def test_a_webhook_gets_the_same_line(place, monkeypatch):
             pass
 
     with HTTPServer(("127.0.0.1", 0), Hook) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         monkeypatch.setenv("AUDIOBUFF_WEBHOOK", f"http://127.0.0.1:{server.server_port}/T0P/hook")
         run_id, _ = report_failure(place)
         server.shutdown()

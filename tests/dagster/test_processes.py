@@ -11,6 +11,9 @@ import pytest
 from resources.process_tree import descendants, end_tree
 from resources.trainer import SHIM, torchrun_command
 
+# Processes are started and waited for: too long for the fast tests. `.ci/run` runs these too.
+pytestmark = pytest.mark.slow
+
 # Ignores polite signals, and starts a child in a session of its own that does, too.
 STUBBORN = """
 import os, signal, subprocess, sys, time

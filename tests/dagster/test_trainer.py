@@ -12,6 +12,9 @@ import pytest
 from audiobuff_core.errors import TrainingFailed
 from resources.trainer import Trainer
 
+# Processes are started and waited for: too long for the fast tests. `.ci/run` runs these too.
+pytestmark = pytest.mark.slow
+
 REPORTING = """
 import os, sys
 from dagster_pipes import open_dagster_pipes
@@ -96,9 +99,7 @@ def test_a_trainer_that_fails_is_one_line(ranks):
         materialize()
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGTERM, signal.SIGKILL))]
-)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_cancelled_training_saves_and_leaves_no_process(ranks, tmp_path, number):
     ranks(STUBBORN)
     script = tmp_path / "run.py"
@@ -115,7 +116,6 @@ def test_a_cancelled_training_saves_and_leaves_no_process(ranks, tmp_path, numbe
         assert (tmp_path / "saved").read_text() == "whole"
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_20_cancels_at_random_moments_leave_no_process(ranks, tmp_path):
     ranks(STUBBORN)

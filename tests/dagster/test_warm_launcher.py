@@ -16,6 +16,9 @@ from warm_jobs import blocked_job, quick_job, slow_job
 from resources.pool_slots import FIRST_WAIT_SECONDS, sleep_while_blocked
 from resources.process_marks import PROCESS_TAG, living_process, mark_of
 
+# Processes are started and waited for: too long for the fast tests. `.ci/run` runs these too.
+pytestmark = pytest.mark.slow
+
 LAUNCHER = {"module": "resources.warm_launcher", "class": "WarmRunLauncher", "config": {"preload": ["dagster"]}}
 
 
@@ -101,7 +104,6 @@ def test_a_killed_run_is_known_to_be_dead(instance):
     assert health.status == WorkerStatus.FAILED
 
 
-@pytest.mark.slow
 def test_a_run_ends_with_the_daemon_that_launched_it(instance):
     run = instance.create_run_for_job(slow_job, job_code_origin=dg.reconstructable(slow_job).get_python_origin())
     daemon = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])

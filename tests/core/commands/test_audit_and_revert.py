@@ -85,6 +85,7 @@ def test_clicks_are_put_back_by_number_and_by_kind_in_their_channel(here, export
     assert np.array_equal(as_stored("out.wav"), before)
 
 
+@pytest.mark.slow
 def test_a_picture_is_drawn_anew_and_a_moved_input_found(here, changing_model, capsys):
     soundfile.write("in.wav", clicking(), RATE, subtype="PCM_16")
     restored(changing_model, "out.wav", "in.wav", "--spectrogram")
@@ -127,6 +128,7 @@ def test_files_that_are_not_ours_are_one_line(here, capsys, command):
     assert "not a report" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_audit_has_a_page_and_sounds_of_the_largest_repairs(here, changing_model, capsys):
     soundfile.write("in.wav", clicking(30.0), RATE, subtype="PCM_16")
     report = restored(changing_model)

@@ -79,7 +79,7 @@ class Publisher(BaseHTTPRequestHandler):
 def server(publishers, monkeypatch, tmp_path):
     serving = ThreadingHTTPServer(("127.0.0.1", 0), Publisher)
     serving.files, serving.faults = publishers, {}
-    thread = threading.Thread(target=serving.serve_forever, daemon=True)
+    thread = threading.Thread(target=serving.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     address = f"http://127.0.0.1:{serving.server_address[1]}"
     monkeypatch.setenv("HF_ENDPOINT", address)
