@@ -20,7 +20,8 @@ _EXAMPLES = """examples:
 
 Files are paired by their path in the folder without suffix; rates, channels and lengths of a pair must agree. Kinds of
 damage are read from the rows that `audiobuff degrade` wrote. Into OUT go evaluation.json, table.csv, items.csv and
-report.html. Exit code: 0 when every item counts, 1 if one is unpaired or had to be left out: each is named."""
+report.html, and what was measured (OUT/measured): the same command goes on where it was cut off, and measures only what
+has changed. Exit code: 0 when every item counts, 1 if one is unpaired or had to be left out: each is named."""
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
@@ -73,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     _check(arguments)
     from audiobuff_core.evaluation.evaluation import evaluate
+    from audiobuff_core.evaluation.kept_figures import FOLDER
     from audiobuff_core.evaluation.metrics.registry import find_metrics
     from audiobuff_core.evaluation.pairs import System, read_kinds
     from audiobuff_core.files import require_writable
@@ -92,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = evaluate(
             arguments.clean, degraded, systems, metrics=metrics, codec=codec or "builtin", kinds=kinds,
             speeds=dict(arguments.speed), processes=arguments.processes, seed=arguments.seed,
-            listening=arguments.listening,
+            listening=arguments.listening, keep=arguments.out / FOLDER,
         )  # fmt: skip
     return write_evaluation(found, arguments.out)
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -124,6 +124,7 @@ def evaluate(
     processes: int | None = None,
     seed: int = 1337,
     listening: Sequence[Path] = (),
+    keep: Path | None = None,
 ) -> Evaluation:
     """Measure what `systems` made of the recordings in `degraded`, between those and a codec's round trip of `clean`.
 
@@ -138,6 +139,8 @@ def evaluate(
         processes: items are measured in as many, each with one thread; None takes one a core.
         seed: of the bootstrap.
         listening: results of blind pages, or folders of them, whose figures join the table.
+        keep: folder for figures, item by item; those that are there are not measured again while samples and code
+            are the same.
 
     Raises:
         AudioNotFound: a folder has no audio, or no name is in all of them.
@@ -152,7 +155,8 @@ def evaluate(
         raise MetricUnavailable(f"No metric to measure with: {'; '.join(missing.values())}")
     heard = read_listening(listening) if listening else None  # before anything slow
     items, problems = pair_files(clean, degraded, systems, kinds=kinds)
-    measured = _measure_all(items, [metric.name for metric in asked], codec, processes or os.cpu_count() or 1)
+    measure = partial(measure_item, metric_names=[metric.name for metric in asked], codec_name=codec, keep=keep)
+    measured = _measure_all(items, measure, processes or os.cpu_count() or 1)
     problems += [problem for item in measured for problem in item.problems]
     if heard is not None:
         measured, metrics_heard, of_listeners = with_listening(measured, [one.name for one in systems], heard)
@@ -188,9 +192,8 @@ def metric_facts(metric: Metric) -> dict[str, Any]:
     return {name: getattr(metric, name) for name in names}
 
 
-def _measure_all(items: list[Item], metrics: list[str], codec: str, processes: int) -> list[MeasuredItem]:
+def _measure_all(items: list[Item], measure: Callable[[Item], MeasuredItem], processes: int) -> list[MeasuredItem]:
     """In the order of `items`; in this process where one is enough."""
-    measure = partial(measure_item, metric_names=metrics, codec_name=codec)
     if processes == 1 or len(items) == 1:
         return [measure(item) for item in track(items, "Measuring")]
     with (

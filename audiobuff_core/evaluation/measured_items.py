@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.errors import AudioBuffError
 from audiobuff_core.evaluation.alignment import constant_delay
+from audiobuff_core.evaluation.kept_figures import KeptFigures
 from audiobuff_core.evaluation.metrics.protocol import Comparison, Metric, Signal
 from audiobuff_core.evaluation.metrics.registry import find_metrics
 from audiobuff_core.evaluation.pairs import CEILING, FLOOR, Item, Problem
@@ -40,14 +42,16 @@ class MeasuredItem:
         return any(problem.left_out for problem in self.problems)
 
 
-def measure_item(item: Item, metric_names: Sequence[str], codec_name: str) -> MeasuredItem:
+def measure_item(item: Item, metric_names: Sequence[str], codec_name: str, keep: Path | None = None) -> MeasuredItem:
     """Every row of `item` by the metrics of `metric_names`; the ceiling is the round trip of the codec `codec_name`.
 
     An item of which a file can't be read, or is of another rate, length or number of channels, or is shifted in time,
-    is left out as a whole, with the reason.
+    is left out as a whole, with the reason. Figures are kept in the folder `keep`, and those that are there not
+    measured again (`kept_figures`).
 
     Raises:
         EncoderUnavailable: there is no such codec.
+        OutputNotWritable: `keep` is no place to write to.
     """
     from audiobuff_core.audio.loudness import level_gain
     from audiobuff_core.evaluation.measure import round_trip
@@ -67,13 +71,21 @@ def measure_item(item: Item, metric_names: Sequence[str], codec_name: str) -> Me
     metrics = [metric for metric in find_metrics(metric_names) if not metric.missing]
     values: dict[str, dict[str, float]] = {row: {} for row in rows}
     gaps: dict[str, dict[str, str]] = {row: {} for row in rows}
+    kept = None if keep is None else KeptFigures.of(keep, item.name)
     for row, signal in rows.items():
+        comparison = Comparison(reference, signal, rows[FLOOR])
         for metric in metrics:
-            value, reason = value_or_reason(metric, Comparison(reference, signal, rows[FLOOR]))
+            value, reason = None if kept is None else kept.find(metric, comparison), ""
+            if value is None:
+                value, reason = value_or_reason(metric, comparison)
+                if value is not None and kept is not None:
+                    kept.add(metric, comparison, value)
             if value is None:
                 gaps[row][metric.name] = reason
             else:
                 values[row][metric.name] = value
+    if kept is not None:
+        kept.write()
     return MeasuredItem(item, clean.duration_seconds, values, gaps, tuple(problems))
 
 

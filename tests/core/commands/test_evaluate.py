@@ -43,6 +43,16 @@ def test_two_systems_give_a_table_and_files(folders, capsys):
     assert players % 4 == 0
 
 
+def test_the_same_command_again_measures_nothing_and_says_the_same(folders, capsys, monkeypatch):
+    command = [*FOLDERS, *CHEAP, "--restored", "half=half"]
+    assert main(command) == 0
+    printed, table = capsys.readouterr().out, (folders / "evaluation" / "items.csv").read_text()
+    monkeypatch.setattr("audiobuff_core.evaluation.measured_items.value_or_reason", None)
+    assert main(command) == 0
+    assert capsys.readouterr().out == printed
+    assert (folders / "evaluation" / "items.csv").read_text() == table
+
+
 def test_what_is_left_out_is_named_and_the_exit_code_says_so(folders, capsys):
     write(folders / "half" / "item_1.wav", clean_sound(1)[:-3])
     (folders / "half" / "item_2.wav").unlink()
