@@ -61,7 +61,7 @@ def treat_with(
     """
     if restorer is None:
         return treat(waveform, without=without, in_haste=in_haste)
-    treated = treat(waveform, without={*without, *GUESSES})
+    treated = treat(waveform, without={*without, *GUESSES}, in_haste=in_haste)
     repairs = list(treated.repairs)
     last: dict[str, Callable[[Waveform], Treated]] = {Declick.name: partial(declick_by_agreement, restorer)}
     if restorer.meta["inference"].get("denoised_first"):

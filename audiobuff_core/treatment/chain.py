@@ -29,6 +29,9 @@ _ORDER: tuple[Treatment, ...] = (
     Denoise(), DenoiseLow(), RemoveOffset(), FillBand(),
 )  # fmt: skip
 TREATMENTS: Mapping[str, Treatment] = MappingProxyType({one.name: one for one in _ORDER})
+IN_HASTE: Mapping[str, Treatment] = MappingProxyType(
+    {Declip.name: Declip(by_prediction_alone=True), Denoise.name: Denoise(by_filter_alone=True)}
+)
 # What can't be proved but only judged: of noise a network is a witness, it must know it; lost bands a flow can invent.
 GUESSES = (Denoise.name, DenoiseLow.name, FillBand.name)
 
@@ -36,7 +39,7 @@ GUESSES = (Denoise.name, DenoiseLow.name, FillBand.name)
 def treat(waveform: Waveform, *, without: Collection[str] = (), in_haste: bool = False) -> Treated:
     """`waveform` after every treatment but those named in `without`, and all repairs in order of time.
 
-    `in_haste` it is the filter of noise alone that takes it away.
+    `in_haste` it is the filter of noise alone that takes it away, and prediction alone that rebuilds clipped peaks.
 
     Nothing found returns the very `waveform`. The result may exceed full scale, where peaks were rebuilt.
 
@@ -47,7 +50,7 @@ def treat(waveform: Waveform, *, without: Collection[str] = (), in_haste: bool =
     if unknown:
         raise InvalidConfig(f"Treatment {', '.join(unknown)}: expected any of {', '.join(TREATMENTS)}")
     repairs: list[Repair] = []
-    treatments = {**TREATMENTS, Denoise.name: Denoise(by_filter_alone=True)} if in_haste else TREATMENTS
+    treatments = {**TREATMENTS, **IN_HASTE} if in_haste else TREATMENTS
     for name, treatment in treatments.items():
         if name not in without:
             treated = treatment.treat(waveform)

@@ -8,6 +8,7 @@ from scipy.linalg import LinAlgError
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.treatment.autoregression import interpolate, prediction_error_filter
+from audiobuff_core.treatment.bounded_peaks import rebuild
 from audiobuff_core.treatment.clip_levels import ClipLevel, find_levels
 from audiobuff_core.treatment.places import repairs_of_channel, runs
 from audiobuff_core.treatment.protocols import Repair, Treated
@@ -44,13 +45,17 @@ class _Block:
 
 
 class Declip:
-    """Rebuilds clipped peaks by autoregressive interpolation that may only move them outwards.
+    """Rebuilds clipped peaks: autoregressive interpolation is a first guess, and sparse in time and frequency the rest.
 
-    Proof: what the unclipped surroundings predict must lie beyond the suspected level. Peaks that are naturally this
+    Both may only move them outwards. Proof: what the unclipped surroundings predict must lie beyond the suspected level. Peaks that are naturally this
     high are predicted at or below their height, and then nothing is changed.
     """
 
     name = "clipping"
+
+    def __init__(self, *, by_prediction_alone: bool = False) -> None:
+        """Set whether the first guess is all, which takes a third of the time and is 4 dB worse."""
+        self._by_prediction_alone = by_prediction_alone
 
     def treat(self, waveform: Waveform) -> Treated:
         """`waveform` with its clipped peaks rebuilt; these may exceed full scale."""
@@ -63,6 +68,9 @@ class Declip:
             after, outward = _declipped(before, levels, waveform.sample_rate)
             if after is None:
                 continue
+            if not self._by_prediction_alone:
+                upper, lower = (_suspects(before, [one for one in levels if one.sign == sign]) for sign in (1, -1))
+                after = rebuild(before, after, upper, lower, waveform.sample_rate)
             samples = waveform.samples.copy() if samples is None else samples
             samples[channel] = after
             repairs += repairs_of_channel(
@@ -76,9 +84,7 @@ class Declip:
 
 def _declipped(before: Channel, levels: list[ClipLevel], sample_rate: int) -> tuple[Channel | None, float]:
     """The channel repaired, or None without proof; and how far the predictions point outwards, up to 1."""
-    suspects = np.zeros(len(before), dtype=np.bool_)
-    for level in levels:
-        suspects |= level.suspects(before)
+    suspects = _suspects(before, levels)
     exact = all(level.exact for level in levels)
     if len(runs(suspects)) < (FEWEST_RUNS_EXACT if exact else FEWEST_RUNS_BLURRED):
         return None, 0.0
@@ -99,6 +105,11 @@ def _declipped(before: Channel, levels: list[ClipLevel], sample_rate: int) -> tu
         changed = missing[core]
         after[block.first : block.last][changed] = values[core][changed].astype(np.float32)
     return after, outward
+
+
+def _suspects(samples: Channel, levels: list[ClipLevel]) -> Mask:
+    """Which of `samples` lie at or beyond any of `levels`."""
+    return np.any([np.zeros(len(samples), dtype=np.bool_), *(level.suspects(samples) for level in levels)], axis=0)
 
 
 def _blocks_with(suspects: Mask, sample_rate: int) -> list[_Block]:
