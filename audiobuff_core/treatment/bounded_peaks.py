@@ -18,7 +18,7 @@ STEPS, MOMENTUM = 80, np.float32(0.9)
 # Shares of the strongest bin.
 FIRST_THRESHOLD, LAST_THRESHOLD = 0.05, 1e-4
 # Frames and bins around one that count as its neighbours.
-NEAR_FRAMES, NEAR_BINS = 3, 1
+NEAR_FRAMES, NEAR_BINS = 2, 1
 SECTION_SECONDS = 10.0
 
 
@@ -58,7 +58,12 @@ def _sparse(channel: Channel, guess: Channel, above: Mask, below: Mask, transfor
         wrong = np.where(above, np.maximum(wrong, 0), np.where(below, np.minimum(wrong, 0), wrong))
         before, now = now, _shrunk(ahead + transform.spectrum(wrong), threshold)
         ahead = now + MOMENTUM * (now - before)
-    return transform.samples(now, len(channel))
+    found = transform.samples(now, len(channel))
+    # Joined to what is known on both sides: a kink would be a click.
+    known = np.flatnonzero(~(above | below))
+    if len(known):
+        found += np.interp(np.arange(len(found)), known, (channel - found)[known]).astype(np.float32)
+    return found
 
 
 def _shrunk(spectrum: Spectrum, threshold: float) -> Spectrum:

@@ -57,6 +57,23 @@ def test_peaks_that_belong_to_the_music_stay(sound):
     assert treated.repairs == ()
 
 
+def test_noise_that_was_cut_off_with_the_sound_is_rebuilt_though_nothing_predicts_it():
+    generator = np.random.default_rng(4)
+    clean = tones() + 0.1 * generator.standard_normal(len(tones()))
+    damaged = clipped(clean, 0.3)
+    treated = Declip().treat(waveform(damaged))
+    assert si_sdr_db(clean, treated.waveform.samples[0].astype(np.float64)) > si_sdr_db(clean, damaged) + 1.0
+    assert all(0.5 <= repair.confidence <= 1.0 for repair in treated.repairs)
+
+
+def test_what_is_sparse_comes_nearer_than_what_is_predicted():
+    clean = np.concatenate([tones(), plucked(4.0)])
+    damaged = waveform(clipped(clean, 0.25))
+    haste, rest = (Declip(by_prediction_alone=alone).treat(damaged).waveform.samples[0] for alone in (True, False))
+    near, nearer = (si_sdr_db(clean, samples.astype(np.float64)) for samples in (haste, rest))
+    assert si_sdr_db(clean, damaged.samples[0].astype(np.float64)) + 1.0 < near < nearer - 3.0
+
+
 def test_pure_tone_and_silence_stay():
     for given in (waveform(0.5 * np.sin(0.05 * np.arange(RATE))), waveform(np.zeros(RATE)), waveform(np.ones(1))):
         assert Declip().treat(given).waveform is given
