@@ -54,7 +54,7 @@ def treat_with(
 
     Noise is left to a network that learned to take it away itself, and would miss it: only those that say that they
     are `denoised_first`, as the one in the box does, have it treated. Just so a lost band is left to a network with a
-    flow, which can invent. `in_haste` it is the filter of noise alone that takes it away.
+    flow, which can invent. `in_haste` treatments take the shorter way (`chain.IN_HASTE`).
 
     Raises:
         InvalidConfig: `without` names no treatment.
