@@ -10,7 +10,6 @@ from scipy.linalg import LinAlgError
 
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.treatment.autoregression import interpolate, prediction_error_filter
-from audiobuff_core.treatment.bounded_peaks import rebuild
 from audiobuff_core.treatment.clip_levels import SHORTEST_RUN, ClipLevel, find_levels
 from audiobuff_core.treatment.places import repairs_of_channel, runs
 from audiobuff_core.treatment.protocols import Repair, Treated
@@ -129,6 +128,8 @@ class Declip:
                 continue
             after = cut.predicted(before, NUM_ITERATIONS, lambda peaks, _: EXPECTED_RISE * np.abs(peaks).mean())
             if not self._by_prediction_alone:
+                from audiobuff_core.treatment.bounded_peaks import rebuild
+
                 after = rebuild(before, after, cut.peaks & (before > 0), cut.peaks & (before < 0), waveform.sample_rate)
                 after = cut.predicted(after, 1, lambda peaks, level: MISSED_SHARE * np.abs(peaks - level).mean())
             samples = waveform.samples.copy() if samples is None else samples
