@@ -128,9 +128,10 @@ class Declip:
                 continue
             after = cut.predicted(before, NUM_ITERATIONS, lambda peaks, _: EXPECTED_RISE * np.abs(peaks).mean())
             if not self._by_prediction_alone:
-                from audiobuff_core.treatment.bounded_peaks import rebuild
+                from audiobuff_core.treatment.sparse import Known, rebuild
 
-                after = rebuild(before, after, cut.peaks & (before > 0), cut.peaks & (before < 0), waveform.sample_rate)
+                known = Known.bounds(cut.peaks & (before > 0), cut.peaks & (before < 0))
+                after = rebuild(before, after, known, waveform.sample_rate)
                 after = cut.predicted(after, 1, lambda peaks, level: MISSED_SHARE * np.abs(peaks - level).mean())
             samples = waveform.samples.copy() if samples is None else samples
             samples[channel] = after

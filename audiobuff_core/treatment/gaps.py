@@ -10,6 +10,7 @@ from audiobuff_core.treatment.protocols import LOWEST_RATE, Repair, Treated
 
 Samples = NDArray[np.float64]
 Channel = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 SHORTEST_SECONDS = 0.003
 LONGEST_SECONDS = 0.045
@@ -25,14 +26,22 @@ LEAST_EDGE_SHARE = 0.3
 MOST_LEVEL_CHANGE_DB = 8.0
 MOST_MISFIT = 2.0
 MOST_FLAT_SHARE = 0.25
+# Packets that were lost: so many at least, and so many of all runs of zeros; how long one is, how long what they leave
+# may be to be filled, and in frames of what length.
+FEWEST_PACKETS, LEAST_ON_GRID = 5, 0.4
+SHORTEST_PACKET_SECONDS, LONGEST_PACKET_SECONDS, LONGEST_LOST_SECONDS = 0.008, 0.065, 0.11
+FRAME_SECONDS = 0.186
+# The place of a gap is proved; what fills it remains a guess.
+CONFIDENCE = 0.8
 
 
 class FillGaps:
-    """Fills gaps of 3 to 45 ms by what both sides predict.
+    """Fills gaps of 3 to 45 ms by what both sides predict, and lost packets, up to 110 ms, by what is sparse.
 
-    Proof: the zeros begin and end with a tear that the sound does not predict, and the sound after the gap is that
-    before it, by level and by spectrum (each side's prediction filter serves the other). Silence between sounds is
-    approached, or separates different ones. Longer gaps are not a matter of prediction.
+    Packets prove themselves: their zeros begin and end on one grid. Proof of other gaps: the zeros begin and end with a
+    tear that the sound does not predict, and the sound after the gap is that before it, by level and by spectrum (each
+    side's prediction filter serves the other). Silence between sounds is approached, or separates different ones. What
+    is longer is not a matter of prediction.
     """
 
     name = "gaps"
@@ -44,6 +53,15 @@ class FillGaps:
         samples: NDArray[np.float32] | None = None
         repairs: list[Repair] = []
         for channel, before in enumerate(waveform.samples):
+            lost = lost_packets(before, waveform.sample_rate)
+            if lost.any():
+                samples = waveform.samples.copy() if samples is None else samples
+                samples[channel] = _packets_filled(before, lost, waveform.sample_rate)
+                repairs += repairs_of_channel(
+                    self.name, channel, before, samples[channel], waveform.sample_rate, CONFIDENCE,
+                    joined_within_seconds=SHORTEST_SECONDS / 2,
+                )  # fmt: skip
+                continue
             filled = [
                 (first, end, values)
                 for first, end in _candidates(before, waveform.sample_rate)
@@ -55,12 +73,62 @@ class FillGaps:
             for first, end, values in filled:
                 samples[channel, first:end] = values.astype(np.float32)
             repairs += repairs_of_channel(
-                self.name, channel, before, samples[channel], waveform.sample_rate, 0.8,
+                self.name, channel, before, samples[channel], waveform.sample_rate, CONFIDENCE,
                 joined_within_seconds=SHORTEST_SECONDS / 2,
             )  # fmt: skip
         return (
             Treated(waveform) if samples is None else Treated(Waveform(samples, waveform.sample_rate), tuple(repairs))
         )
+
+
+def lost_packets(samples: Channel, sample_rate: int) -> Mask:
+    """Which of `samples`, [samples], were lost in packets: runs of zeros that begin and end on one grid."""
+    spans = runs(samples == 0.0)
+    spans = spans[spans[:, 1] - spans[:, 0] >= SHORTEST_PACKET_SECONDS * sample_rate]
+    spans = spans[(spans[:, 0] > 0) & (spans[:, 1] < len(samples))]
+    lost = np.zeros(len(samples), dtype=np.bool_)
+    packet = _packet(spans, sample_rate) if len(spans) >= FEWEST_PACKETS else None
+    if packet is not None:
+        length, start = packet
+        for first, end in spans[_on_grid(spans, length, start).all(axis=1)].tolist():
+            lost[first:end] = True
+    return lost
+
+
+def _packet(spans: NDArray[np.int64], sample_rate: int) -> tuple[float, float] | None:
+    """Length and start of packets, on whose grid most `spans` [spans, 2] lie."""
+    lengths = np.unique(spans[:, 1] - spans[:, 0])
+    shortest, longest = SHORTEST_PACKET_SECONDS * sample_rate, LONGEST_PACKET_SECONDS * sample_rate
+    for length in sorted({one / share for one in lengths.tolist() for share in (1, 2, 3, 4, 5)}, reverse=True):
+        if not shortest <= length <= longest:
+            continue
+        start = float(spans[len(spans) // 2, 0])
+        for start in spans[:: max(1, len(spans) // 4), 0].tolist():
+            on = _on_grid(spans, length, start).all(axis=1)
+            if on.sum() >= FEWEST_PACKETS and on.mean() >= LEAST_ON_GRID:
+                return length, float(start)
+    return None
+
+
+def _on_grid(spans: NDArray[np.int64], length: float, start: float) -> Mask:
+    """Which ends of `spans` lie on the grid, but for a sample, [spans, 2]."""
+    off = (spans - start) % length
+    return np.asarray(np.minimum(off, length - off) <= 1.0)
+
+
+def _packets_filled(samples: Channel, lost: Mask, sample_rate: int) -> Channel:
+    """`samples` with what was `lost` found again, but for what is too long to be.
+
+    None of it is louder than all the rest, or clipped peaks would not be the highest any more.
+    """
+    from audiobuff_core.treatment.sparse import Known, rebuild
+
+    found = rebuild(samples, samples, Known.all_but(lost), sample_rate, frame_seconds=FRAME_SECONDS)
+    found = np.clip(found, samples.min(), samples.max())
+    for first, end in runs(lost).tolist():
+        if end - first > LONGEST_LOST_SECONDS * sample_rate:
+            found[first:end] = samples[first:end]
+    return found
 
 
 def _candidates(samples: Channel, sample_rate: int) -> list[tuple[int, int]]:
