@@ -82,17 +82,29 @@ class FillGaps:
 
 
 def lost_packets(samples: Channel, sample_rate: int) -> Mask:
-    """Which of `samples`, [samples], were lost in packets: runs of zeros that begin and end on one grid."""
+    """Which of `samples`, [samples], were lost in packets: runs of zeros that begin and end on one grid, amid sound.
+
+    Sounds that a computer places on a grid may pause on it too, but they have faded when they end.
+    """
     spans = runs(samples == 0.0)
     spans = spans[spans[:, 1] - spans[:, 0] >= SHORTEST_PACKET_SECONDS * sample_rate]
     spans = spans[(spans[:, 0] > 0) & (spans[:, 1] < len(samples))]
     lost = np.zeros(len(samples), dtype=np.bool_)
     packet = _packet(spans, sample_rate) if len(spans) >= FEWEST_PACKETS else None
     if packet is not None:
-        length, start = packet
-        for first, end in spans[_on_grid(spans, length, start).all(axis=1)].tolist():
+        spans = spans[_on_grid(spans, *packet).all(axis=1)]
+        shares = [_strength(samples[:first], sample_rate) for first in spans[:, 0].tolist()]
+        if np.median(shares) < LEAST_EDGE_SHARE:
+            return lost
+        for first, end in spans.tolist():
             lost[first:end] = True
     return lost
+
+
+def _strength(before: Channel, sample_rate: int) -> float:
+    """How strong the last millisecond of `before` is beside all of its end, RMS by RMS."""
+    edge, end = (before[-max(1, round(seconds * sample_rate)) :] for seconds in (EDGE_SECONDS, CONTEXT_SECONDS))
+    return float(np.sqrt(np.square(edge).mean() / (np.square(end).mean() + 1e-20)))
 
 
 def _packet(spans: NDArray[np.int64], sample_rate: int) -> tuple[float, float] | None:

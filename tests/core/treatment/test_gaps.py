@@ -82,6 +82,14 @@ def test_lost_packets_are_found_by_their_grid_and_filled_though_others_are_near(
     assert len(treated.repairs) >= len(PACKETS) - 5
 
 
+def test_hits_that_fade_before_pauses_on_their_own_grid_stay():
+    hit = np.exp(-np.arange(882) / 90.0) * np.sin(np.arange(882) / 3.0)
+    sound = np.zeros(RATE * 3)
+    for number in range(0, 140, 3):
+        sound[441 * number + 1 : 441 * number + 883] = hit + 1e-6
+    assert not lost_packets(waveform(sound).samples[0], RATE).any()
+
+
 def test_what_fills_lost_packets_is_not_louder_than_the_rest():
     clean = np.clip(tones() + 0.001, -0.3, 0.3)
     after = FillGaps().treat(waveform(lossy(clean, PACKETS))).waveform.samples
