@@ -53,27 +53,15 @@ class FillGaps:
         samples: NDArray[np.float32] | None = None
         repairs: list[Repair] = []
         for channel, before in enumerate(waveform.samples):
-            lost = lost_packets(before, waveform.sample_rate)
-            if lost.any():
-                samples = waveform.samples.copy() if samples is None else samples
-                samples[channel] = _packets_filled(before, lost, waveform.sample_rate)
-                repairs += repairs_of_channel(
-                    self.name, channel, before, samples[channel], waveform.sample_rate, CONFIDENCE,
-                    joined_within_seconds=SHORTEST_SECONDS / 2,
-                )  # fmt: skip
-                continue
-            filled = [
-                (first, end, values)
-                for first, end in _candidates(before, waveform.sample_rate)
-                if (values := _filled(before, first, end, waveform.sample_rate)) is not None
-            ]
-            if not filled:
+            after = _packets_filled(before, waveform.sample_rate)
+            if after is None:
+                after = _gaps_filled(before, waveform.sample_rate)
+            if after is None:
                 continue
             samples = waveform.samples.copy() if samples is None else samples
-            for first, end, values in filled:
-                samples[channel, first:end] = values.astype(np.float32)
+            samples[channel] = after
             repairs += repairs_of_channel(
-                self.name, channel, before, samples[channel], waveform.sample_rate, CONFIDENCE,
+                self.name, channel, before, after, waveform.sample_rate, CONFIDENCE,
                 joined_within_seconds=SHORTEST_SECONDS / 2,
             )  # fmt: skip
         return (
@@ -114,7 +102,6 @@ def _packet(spans: NDArray[np.int64], sample_rate: int) -> tuple[float, float] |
     for length in sorted({one / share for one in lengths.tolist() for share in (1, 2, 3, 4, 5)}, reverse=True):
         if not shortest <= length <= longest:
             continue
-        start = float(spans[len(spans) // 2, 0])
         for start in spans[:: max(1, len(spans) // 4), 0].tolist():
             on = _on_grid(spans, length, start).all(axis=1)
             if on.sum() >= FEWEST_PACKETS and on.mean() >= LEAST_ON_GRID:
@@ -128,11 +115,14 @@ def _on_grid(spans: NDArray[np.int64], length: float, start: float) -> Mask:
     return np.asarray(np.minimum(off, length - off) <= 1.0)
 
 
-def _packets_filled(samples: Channel, lost: Mask, sample_rate: int) -> Channel:
-    """`samples` with what was `lost` found again, but for what is too long to be.
+def _packets_filled(samples: Channel, sample_rate: int) -> Channel | None:
+    """`samples` with lost packets found again, but for what is too long to be; None where none were lost.
 
     None of it is louder than all the rest, or clipped peaks would not be the highest any more.
     """
+    lost = lost_packets(samples, sample_rate)
+    if not lost.any():
+        return None
     from audiobuff_core.treatment.sparse import Known, rebuild
 
     found = rebuild(samples, samples, Known.all_but(lost), sample_rate, frame_seconds=FRAME_SECONDS)
@@ -141,6 +131,19 @@ def _packets_filled(samples: Channel, lost: Mask, sample_rate: int) -> Channel:
         if end - first > LONGEST_LOST_SECONDS * sample_rate:
             found[first:end] = samples[first:end]
     return found
+
+
+def _gaps_filled(samples: Channel, sample_rate: int) -> Channel | None:
+    """`samples` with every proven gap filled; None without one."""
+    filled = [
+        (first, end, values)
+        for first, end in _candidates(samples, sample_rate)
+        if (values := _filled(samples, first, end, sample_rate)) is not None
+    ]
+    after = samples.copy()
+    for first, end, values in filled:
+        after[first:end] = values.astype(np.float32)
+    return after if filled else None
 
 
 def _candidates(samples: Channel, sample_rate: int) -> list[tuple[int, int]]:

@@ -27,6 +27,7 @@ FIRST_THRESHOLD, LAST_THRESHOLD = 0.05, 1e-4
 # Frames and bins around one that count as its neighbours.
 NEAR_FRAMES, NEAR_BINS = 2, 1
 SECTION_SECONDS, MARGIN_FRAMES = 10.0, 4
+# Within so many an error at the edge of what is longer fades.
 FADED_SAMPLES = 64
 
 
@@ -55,8 +56,8 @@ class Known:
         return cls(np.zeros_like(lost), np.zeros_like(lost), lost)
 
     @property
-    def nothing_else(self) -> Mask:
-        """Where there is more to know than the value."""
+    def unsure(self) -> Mask:
+        """Where it is not just the value."""
         return np.asarray(self.above | self.below | self.lost)
 
     def part(self, place: slice) -> Self:
@@ -83,7 +84,7 @@ def rebuild(
     for first in range(0, len(channel), step):
         core = slice(first, min(len(channel), first + step))
         here = known.part(core)
-        if not here.nothing_else.any():
+        if not here.unsure.any():
             continue
         around = slice(max(0, first - margin), first + step + margin)
         values = _sparse(channel[around], guess[around], known.part(around), length)
@@ -107,7 +108,7 @@ def _sparse(channel: Channel, guess: Channel, known: Known, length: int) -> Chan
         before, now = now, _shrunk(ahead + _spectrum(wrong, window), threshold)
         ahead = torch.lerp(before, now, 1 + MOMENTUM)
     found = np.asarray(_samples(now, window, len(said)).numpy())
-    return found + _missed_at_edges(channel - found, known.nothing_else)
+    return found + _missed_at_edges(channel - found, known.unsure)
 
 
 def _missed_at_edges(missed: Channel, unsure: Mask) -> Channel:
