@@ -125,7 +125,7 @@ def _packets_filled(samples: Channel, sample_rate: int) -> Channel | None:
         return None
     from audiobuff_core.treatment.sparse import Known, rebuild
 
-    found = rebuild(samples, samples, Known.all_but(lost), sample_rate, frame_seconds=FRAME_SECONDS)
+    found = rebuild(samples, Known.all_but(lost), sample_rate, frame_seconds=FRAME_SECONDS)
     found = np.clip(found, samples.min(), samples.max())
     for first, end in runs(lost).tolist():
         if end - first > LONGEST_LOST_SECONDS * sample_rate:

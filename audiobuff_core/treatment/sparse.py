@@ -66,14 +66,11 @@ class Known:
 
 
 @torch.inference_mode()
-def rebuild(
-    channel: Channel, guess: Channel, known: Known, sample_rate: int, *, frame_seconds: float = FRAME_SECONDS
-) -> Channel:
+def rebuild(channel: Channel, known: Known, sample_rate: int, *, frame_seconds: float = FRAME_SECONDS) -> Channel:
     """`channel` with other values where its own are not all that is `known`.
 
     Args:
         channel: what was recorded, [samples].
-        guess: the same with a first guess there: nearer than what was recorded, it saves most of the steps.
         known: what is known of each sample.
         sample_rate: in Hz.
         frame_seconds: in which the sound is sparse.
@@ -87,7 +84,7 @@ def rebuild(
         if not here.unsure.any():
             continue
         around = slice(max(0, first - margin), first + step + margin)
-        values = _sparse(channel[around], guess[around], known.part(around), length)
+        values = _sparse(channel[around], known.part(around), length)
         values = values[core.start - around.start : core.stop - around.start]
         rebuilt[core] = np.where(here.above, np.maximum(values, channel[core]), rebuilt[core])
         rebuilt[core] = np.where(here.below, np.minimum(values, channel[core]), rebuilt[core])
@@ -95,17 +92,19 @@ def rebuild(
     return rebuilt
 
 
-def _sparse(channel: Channel, guess: Channel, known: Known, length: int) -> Channel:
+def _sparse(channel: Channel, known: Known, length: int) -> Channel:
     """A sound of few bins that says what is `known`; all [samples]."""
     window = torch.hann_window(length).sqrt()  # with half of it as a hop, there and back is the identity
     said = torch.from_numpy(channel)
-    above, below, lost = (torch.from_numpy(one) for one in (known.above, known.below, known.lost))
-    strongest = float(_spectrum(said, window).abs().max())
-    now = ahead = _spectrum(torch.from_numpy(guess), window)
+    # What a sample may be wrong by: anything where it is known, nothing where it says nothing.
+    least, most = (torch.full_like(said, sign * torch.inf) for sign in (-1, 1))
+    least[torch.from_numpy(known.above | known.lost)] = 0
+    most[torch.from_numpy(known.below | known.lost)] = 0
+    now = ahead = _spectrum(said, window)
+    strongest = float(now.abs().max())
     for threshold in strongest * np.geomspace(FIRST_THRESHOLD, LAST_THRESHOLD, STEPS):
-        wrong = (said - _samples(ahead, window, len(said))).masked_fill_(lost, 0)
-        wrong = torch.where(above, wrong.clamp(min=0), torch.where(below, wrong.clamp(max=0), wrong))
-        before, now = now, _shrunk(ahead + _spectrum(wrong, window), threshold)
+        wrong = (said - _samples(ahead, window, len(said))).clamp_(least, most)
+        before, now = now, _shrink(_spectrum(wrong, window).add_(ahead), threshold)
         ahead = torch.lerp(before, now, 1 + MOMENTUM)
     found = np.asarray(_samples(now, window, len(said)).numpy())
     return found + _missed_at_edges(channel - found, known.unsure)
@@ -143,12 +142,15 @@ def _samples(
     return (frames[1:, :hop] + frames[:-1, hop:]).reshape(-1)[:count]
 
 
-def _shrunk(spectrum: Complex[Tensor, "frames bins"], threshold: float) -> Complex[Tensor, "frames bins"]:
-    """`spectrum` less what is weak beside `threshold`, with all that is around it."""
+def _shrink(spectrum: Complex[Tensor, "frames bins"], threshold: float) -> Complex[Tensor, "frames bins"]:
+    """`spectrum` itself, less what is weak beside `threshold`, with all that is around it."""
     real, imaginary = spectrum.real, spectrum.imag
     near = _sum_around(_sum_around(real.square().addcmul_(imaginary, imaginary), NEAR_FRAMES, 0), NEAR_BINS, 1)
     least = threshold**2 * (2 * NEAR_FRAMES + 1) * (2 * NEAR_BINS + 1)
-    return spectrum * near.add_(1e-20).reciprocal_().mul_(-least).add_(1).clamp_(min=0)
+    kept = near.add_(1e-20).reciprocal_().mul_(-least).add_(1).clamp_(min=0)
+    real.mul_(kept)
+    imaginary.mul_(kept)
+    return spectrum
 
 
 def _sum_around(values: Float[Tensor, "rows columns"], reach: int, axis: int) -> Float[Tensor, "rows columns"]:
