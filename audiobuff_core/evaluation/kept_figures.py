@@ -4,6 +4,7 @@ import hashlib
 from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from types import ModuleType
 from typing import Self
 
 import audiobuff_core.audio
@@ -57,22 +58,29 @@ class KeptFigures:
 
 def _key(metric: Metric, comparison: Comparison) -> str:
     signals = (comparison.clean, comparison.estimate, comparison.degraded)
-    samples = [None if signal is None else signal.derived(_samples) for signal in signals]
+    samples = [None if signal is None else signal.derived(digest_of_samples) for signal in signals]
     return digest(metric.name, _versions(metric.packages), _code(), samples)[:32]
 
 
-def _samples(waveform: Waveform) -> str:
+def digest_of_samples(waveform: Waveform) -> str:
+    """SHA-256 (64 hex digits) of its samples, their shape and rate."""
     summed = hashlib.sha256(f"{waveform.samples.dtype} {waveform.samples.shape} {waveform.sample_rate}".encode())
     summed.update(waveform.samples.tobytes())
     return summed.hexdigest()
 
 
+def digest_of_code(*packages: ModuleType) -> str:
+    """SHA-256 (64 hex digits) of the modules that lie in `packages` themselves."""
+    sources = [
+        path for package in packages for folder in package.__path__ for path in sorted(Path(folder).glob("*.py"))
+    ]
+    return digest(*(hashlib.sha256(path.read_bytes()).hexdigest() for path in sources))
+
+
 @cache
 def _code() -> str:
-    """Digest of the modules of metrics, and of those that they read and resample with."""
-    folders = [*audiobuff_core.evaluation.metrics.__path__, *audiobuff_core.audio.__path__]
-    sources = [path for folder in folders for path in sorted(Path(folder).glob("*.py"))]
-    return digest(*(hashlib.sha256(path.read_bytes()).hexdigest() for path in sources))
+    """Of metrics, and of what they read and resample with."""
+    return digest_of_code(audiobuff_core.evaluation.metrics, audiobuff_core.audio)
 
 
 @cache

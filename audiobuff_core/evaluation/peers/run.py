@@ -3,20 +3,26 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import audiobuff_core.audio
+import audiobuff_core.evaluation.peers
+import audiobuff_core.treatment
 from audiobuff_core.audio.read import read_audio
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.audio.write import write_audio
 from audiobuff_core.data.seen import look_through
+from audiobuff_core.degradation import faults
 from audiobuff_core.degradation.plan import PlanRow
 from audiobuff_core.errors import AudioBuffError, AudioNotFound, DataMissing, InvalidAudio, InvalidConfig
+from audiobuff_core.evaluation.kept_figures import digest_of_code, digest_of_samples
 from audiobuff_core.evaluation.peers.catalogue import PEERS
-from audiobuff_core.evaluation.peers.peer import Case, Outcome, Peer, Restore
+from audiobuff_core.evaluation.peers.peer import Case, Peer, Restore
 from audiobuff_core.files import read_json, require_writable, write_json
 from audiobuff_core.progress import track
+from audiobuff_core.seeding import digest
 
 REPORT = "baselines.json"
 # Seconds a second of audio that one tool may take, and the seconds that it has on the shortest recording.
@@ -68,7 +74,7 @@ def run_peers(
 
     Recordings keep their names and become WAV of 32-bit floats, which holds what exceeds full scale; beside each lies
     a `.json` with the seconds that it took. The rows of damage are read from the `.json` that `audiobuff degrade`
-    writes beside its outputs.
+    writes beside its outputs. What is done is not done again: a run that was cut off goes on.
 
     Args:
         degraded: folder of damaged recordings.
@@ -138,24 +144,56 @@ def _run(
     for name, path in track(paths.items(), f"Restoring by {peer.name}", total=len(paths)):
         try:
             case = case_of(name, path)
-            started = time.perf_counter()
-            outcome = restore(case)
-            seconds = time.perf_counter() - started
-            _write(folder / f"{name}.wav", case, outcome, {"peer": peer.name, "seconds": seconds, "input": str(path)})
+            record = _restored(peer, restore, packages, case, path, folder / f"{name}.wav")
         except Exception as error:  # whatever other people's code fails with is named, not hidden
             refused[name] = " ".join(f"{type(error).__name__}: {error}".split())
             continue
         audio_seconds += case.damaged.duration_seconds
-        wall_seconds += seconds
-        if outcome.how:
-            tools[name] = outcome.how
-        if outcome.given_up:
-            given_up[name] = outcome.given_up
+        wall_seconds += record["seconds"]
+        if record["tools"]:
+            tools[name] = tuple(record["tools"])
+        if record["given_up"]:
+            given_up[name] = tuple(record["given_up"])
     factor = audio_seconds / wall_seconds if wall_seconds else 0.0
     return PeerRun(
         str(folder), peer.licence, packages, len(paths) - len(refused), audio_seconds, wall_seconds, factor, refused,
         tools, given_up,
     )  # fmt: skip
+
+
+def _restored(
+    peer: Peer, restore: Restore, packages: dict[str, str], case: Case, path: Path, destination: Path
+) -> dict[str, Any]:
+    """What is told beside `destination`: of what lies there, if it is of the same case and code, or of a new one.
+
+    What was given up is tried again once the limit is another.
+    """
+    asked, beside = _asked(peer, packages, case), Path(f"{destination}.json")
+    record: dict[str, Any] = read_json(beside) if beside.is_file() and destination.is_file() else {}
+    if record.get("asked") == asked and (not record["given_up"] or record["limit_seconds"] == case.limit_seconds):
+        return record
+    started = time.perf_counter()
+    outcome = restore(case)
+    seconds = time.perf_counter() - started
+    record = {
+        "peer": peer.name, "seconds": seconds, "input": str(path), "tools": outcome.how, "given_up": outcome.given_up,
+        "limit_seconds": case.limit_seconds, "asked": asked,
+    }  # fmt: skip
+    _write(destination, case, outcome.waveform)
+    write_json(beside, record)
+    return record
+
+
+def _asked(peer: Peer, packages: dict[str, str], case: Case) -> str:
+    """Digest of all that decides what comes of `case`."""
+    samples = [None if one is None else digest_of_samples(one) for one in (case.damaged, case.clean)]
+    return digest(peer.name, packages, _code(), case.row and case.row.as_dict(), samples)
+
+
+@cache
+def _code() -> str:
+    """Of peers, and of what the operator does with our treatments and degradations."""
+    return digest_of_code(audiobuff_core.evaluation.peers, audiobuff_core.treatment, faults, audiobuff_core.audio)
 
 
 def _case(name: str, path: Path, *, originals: Mapping[str, Path] | None, limit: float) -> Case:
@@ -179,12 +217,10 @@ def _row(beside: Path) -> PlanRow:
         raise DataMissing(f"{beside} holds no row: expected the .json that `audiobuff degrade` wrote") from error
 
 
-def _write(destination: Path, case: Case, outcome: Outcome, facts: dict[str, Any]) -> None:
-    made: Waveform = outcome.waveform
+def _write(destination: Path, case: Case, made: Waveform) -> None:
     if made.samples.shape != case.damaged.samples.shape or made.sample_rate != case.damaged.sample_rate:
         raise InvalidAudio(
             f"It gave shape {made.samples.shape} at {made.sample_rate} Hz: expected {case.damaged.samples.shape} at "
             f"{case.damaged.sample_rate} Hz"
         )
     write_audio(destination, made)
-    write_json(f"{destination}.json", {**facts, "tools": outcome.how, "given_up": outcome.given_up})

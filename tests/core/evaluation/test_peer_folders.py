@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import soundfile
@@ -88,6 +89,34 @@ def test_what_was_given_up_is_told_by_both_commands(tmp_path, monkeypatch, capsy
     assert "adeclip gave up after 10 s" in (tmp_path / "report" / "report.html").read_text()
     with pytest.raises(InvalidConfig, match="more than 0"):
         run_peers(tmp_path / "damaged", tmp_path / "out", names=["ffmpeg"], limit=0.0)
+
+
+def test_what_is_done_is_not_done_again_unless_something_is_new(tmp_path, monkeypatch):
+    folder_of(tmp_path, ["a.wav", "b.wav"], kinds="dc_offset")
+    asked = []
+
+    def restore(case):
+        asked.append(case)
+        return peer_module.Outcome(case.damaged, ("a tool",), ("another gave up",) if len(asked) == 1 else ())
+
+    monkeypatch.setattr(
+        "audiobuff_core.evaluation.peers.run.PEERS", {"ffmpeg": replace(PEERS["ffmpeg"], load=lambda: restore)}
+    )
+    again = partial(run_peers, tmp_path / "damaged", tmp_path / "out", names=["ffmpeg"])
+    first = again()
+    (tmp_path / "out" / "ffmpeg" / "b.wav").unlink()
+    second = again()
+    assert len(asked) == 3  # a and b, and b again
+    assert second.runs["ffmpeg"].tools == first.runs["ffmpeg"].tools == {"a": ("a tool",), "b": ("a tool",)}
+    assert second.runs["ffmpeg"].given_up == {"a": ("another gave up",)}
+    assert again(limit=90.0).runs["ffmpeg"].given_up == {}  # in time now, perhaps
+    assert len(asked) == 4
+    soundfile.write(tmp_path / "damaged" / "b.wav", 0.5 * music(seed=1).samples.T, RATE)
+    again(limit=90.0)
+    assert len(asked) == 5
+    monkeypatch.setattr(peer_module, "version", lambda package: "another")
+    again(limit=90.0)
+    assert len(asked) == 7
 
 
 def test_failure_of_a_peer_is_named_and_the_rest_goes_on(tmp_path, monkeypatch, capsys):
