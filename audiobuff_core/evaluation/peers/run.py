@@ -18,7 +18,7 @@ from audiobuff_core.degradation import faults
 from audiobuff_core.degradation.plan import PlanRow
 from audiobuff_core.errors import AudioBuffError, AudioNotFound, DataMissing, InvalidAudio, InvalidConfig
 from audiobuff_core.evaluation.kept_figures import digest_of_code, digest_of_samples
-from audiobuff_core.evaluation.peers.catalogue import PEERS
+from audiobuff_core.evaluation.peers.catalogue import OPERATOR, PEERS
 from audiobuff_core.evaluation.peers.peer import Case, Peer, Restore
 from audiobuff_core.files import read_json, require_writable, write_json
 from audiobuff_core.progress import track
@@ -187,13 +187,14 @@ def _restored(
 def _asked(peer: Peer, packages: dict[str, str], case: Case) -> str:
     """Digest of all that decides what comes of `case`."""
     samples = [None if one is None else digest_of_samples(one) for one in (case.damaged, case.clean)]
-    return digest(peer.name, packages, _code(), case.row and case.row.as_dict(), samples)
+    return digest(peer.name, packages, _code(peer.name), case.row and case.row.as_dict(), samples)
 
 
 @cache
-def _code() -> str:
-    """Of peers, and of what the operator does with our treatments and degradations."""
-    return digest_of_code(audiobuff_core.evaluation.peers, audiobuff_core.treatment, faults, audiobuff_core.audio)
+def _code(name: str) -> str:
+    """Of all peers, and of our treatments and degradations, which the operator knows."""
+    known = (audiobuff_core.treatment, faults) if name == OPERATOR else ()
+    return digest_of_code(audiobuff_core.evaluation.peers, audiobuff_core.audio, *known)
 
 
 def _case(name: str, path: Path, *, originals: Mapping[str, Path] | None, limit: float) -> Case:
