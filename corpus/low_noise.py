@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from audiobuff_core.progress import track
-from audiobuff_core.treatment.low_noise import ANALYSIS_RATE, FRAME, HOP, LEAST_CERTAINTY
+from audiobuff_core.treatment.low_noise import ANALYSIS_RATE, FRAME, HOP, LEAST_PRESENCE
 from audiobuff_core.treatment.low_noise_mask import NUM_BINS, LowNoiseMask
 
 BATCH = 12
@@ -88,7 +88,7 @@ def told_of(network: LowNoiseMask, recordings: list[Recording]) -> str:
     gained, worse, alarms, noisy = 0.0, 0, 0, 0
     for recording in track(recordings * 2, "Trying"):
         heard = heard_by(network, [example_of(recording, generator)])
-        gain = float(heard.before_db - heard.after_db) if float(heard.logit.sigmoid()) > LEAST_CERTAINTY else 0.0
+        gain = float(heard.before_db - heard.after_db) if float(heard.logit.sigmoid()) > LEAST_PRESENCE else 0.0
         noisy += bool(heard.noisy)
         gained += gain * bool(heard.noisy)
         alarms += gain != 0.0 and not bool(heard.noisy)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiobuff_core.audio.waveform import Samples, Waveform
+from audiobuff_core.treatment.noise_floor import power_of
 from audiobuff_core.treatment.protocols import Treated, treat_channels
 from audiobuff_core.treatment.short_time import ShortTime, Spectrum
 
@@ -14,10 +15,12 @@ ANALYSIS_RATE = 4000
 FRAME, HOP = 512, 128
 BLOCK_FRAMES, FADE_FRAMES = 250, 31
 SHORTEST_SECONDS = 1.0
+# Where noise is less likely than this to the mask, its judge is not asked.
+LEAST_PRESENCE = 0.4
 # Below the first certainty a block is left as it was, from the second on all of its noise is taken out.
-LEAST_CERTAINTY, SURE = 0.9, 0.95
+LEAST_CERTAINTY, SURE = 0.6, 0.7
 # As sure as this, it needs no second witness.
-CERTAIN = 0.98
+CERTAIN = 0.9
 # Noise this far below the sound is not worth touching a recording for.
 FAINT_DB = -30.0
 
@@ -25,8 +28,8 @@ FAINT_DB = -30.0
 class DenoiseLow:
     """Takes out noise below 2 kHz, gusts too, by a zero-phase filter that follows it from frame to frame.
 
-    A network says of every bin how much of it is noise (`low_noise_mask`), and of every eight seconds how sure it is
-    that they are better without; a bass, an engine or wind by itself is what was recorded.
+    A network says of every bin how much of it is noise (`low_noise_mask`), and another of every eight seconds how sure
+    it is that they are better without (`low_noise_judge`); a bass, an engine or wind by itself is what was recorded.
     """
 
     name = "low_noise"
@@ -41,7 +44,7 @@ def without_low_noise(waveform: Waveform, is_noise: Callable[[Samples, Samples, 
 
     Args:
         waveform: any.
-        is_noise: is told a channel [samples], the same without its noise, and how sure the network is of that.
+        is_noise: is told a channel [samples], the same without its noise, and how sure the judge is of that.
     """
     import soxr
 
@@ -69,14 +72,17 @@ def without_low_noise(waveform: Waveform, is_noise: Callable[[Samples, Samples, 
 
 def _taken(spectrum: Spectrum) -> tuple[NDArray[np.float32], float]:
     """What share of each bin of `spectrum` [frames, bins] is noise, of the same shape, and how sure it is at most."""
+    from audiobuff_core.treatment.low_noise_judge import certainty_of_low_noise, evidence_of
     from audiobuff_core.treatment.low_noise_mask import heard
 
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    power = power_of(spectrum)
     taken, weights = np.zeros_like(power), np.zeros((len(power), 1), np.float32)
     surest = 0.0
     for first in range(0, max(1, len(power) - FADE_FRAMES), BLOCK_FRAMES - FADE_FRAMES):
         begin = max(0, min(first, len(power) - BLOCK_FRAMES))
-        share, certainty = heard(power[begin : begin + BLOCK_FRAMES], LEAST_CERTAINTY)
+        block = power[begin : begin + BLOCK_FRAMES]
+        share, presence = heard(block, LEAST_PRESENCE)
+        certainty = certainty_of_low_noise(evidence_of(block, share, presence)) if share.any() else 0.0
         weight = np.minimum(np.arange(1, len(share) + 1), np.arange(len(share), 0, -1)).clip(max=FADE_FRAMES)
         weight = weight[:, None].astype(np.float32)
         share *= np.clip((certainty - LEAST_CERTAINTY) / (SURE - LEAST_CERTAINTY), 0, 1)

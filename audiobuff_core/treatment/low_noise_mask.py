@@ -87,17 +87,17 @@ def _finer(values: Float[Tensor, "blocks channels rows frames"]) -> Tensor:
 
 
 @torch.inference_mode()
-def heard(power: NDArray[np.float32], least_certainty: float) -> tuple[NDArray[np.float32], float]:
-    """The share of each bin of `power` [frames, NUM_BINS + 1] that is noise, 0 to 1, and how sure it is, 0 to 1.
+def heard(power: NDArray[np.float32], least_presence: float) -> tuple[NDArray[np.float32], float]:
+    """The share of each bin of `power` [frames, NUM_BINS + 1] that is noise, 0 to 1, and how likely there is any.
 
-    Where it is not surer than `least_certainty` all shares are 0.
+    Where that is not more than `least_presence` all shares are 0.
     """
     network = _network()
     steps, present = network.found(torch.from_numpy(np.ascontiguousarray(power[:, :NUM_BINS].T))[None])
-    if (certainty := float(present.sigmoid())) <= least_certainty:
-        return np.zeros_like(power), certainty
+    if (presence := float(present.sigmoid())) <= least_presence:
+        return np.zeros_like(power), presence
     share = torch.sigmoid(-network.shares(*steps)[0]).T.numpy()
-    return np.pad(share, ((0, 0), (0, 1))), certainty
+    return np.pad(share, ((0, 0), (0, 1))), presence
 
 
 @cache
