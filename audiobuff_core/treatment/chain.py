@@ -22,18 +22,18 @@ from audiobuff_core.treatment.sample_hold import Unhold
 # Gaps come first: as long as nothing has been changed, they are exact zeros. Channels come before all that looks at
 # each by itself. Clipping before hum: a recorder cuts off music and hum together, and the flat tops are gone once hum
 # is taken out. Clicks before hum and offset, which they would disturb. Held samples and steps as long as nothing has
-# moved them. Rumble after hum, which may lie in its band. Noise when nothing else is left above it, low noise when no
-# hiss reaches down to it, and a lost band is filled when nothing hides its edge.
+# moved them. Rumble after hum, which may lie in its band. Noise when nothing else is left above it, low noise before a
+# filter changes how it varies, and a lost band is filled when nothing hides its edge.
 _ORDER: tuple[Treatment, ...] = (
     FillGaps(), ReviveChannel(), FixPolarity(), Unhold(), Declip(), Declick(), Dequantise(), Dehum(), Derumble(),
-    Denoise(), DenoiseLow(), RemoveOffset(), FillBand(),
+    DenoiseLow(), Denoise(), RemoveOffset(), FillBand(),
 )  # fmt: skip
 TREATMENTS: Mapping[str, Treatment] = MappingProxyType({one.name: one for one in _ORDER})
 IN_HASTE: Mapping[str, Treatment] = MappingProxyType(
     {Declip.name: Declip(by_prediction_alone=True), Denoise.name: Denoise(by_filter_alone=True)}
 )
 # What can't be proved but only judged: of noise a network is a witness, it must know it; lost bands a flow can invent.
-GUESSES = (Denoise.name, DenoiseLow.name, FillBand.name)
+GUESSES = (DenoiseLow.name, Denoise.name, FillBand.name)
 
 
 def treat(waveform: Waveform, *, without: Collection[str] = (), in_haste: bool = False) -> Treated:
