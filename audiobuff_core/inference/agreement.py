@@ -6,7 +6,8 @@ and the network, which finds noise of every kind but smears what is short. Where
 places that the first one names, and there are many, they are clicks; then the first one's repair is the exact one.
 
 Steady noise is found by its statistics, which wind, rain and engines have too. The network has heard many of those, and
-what it would leave is left; where it would take away half of the noise, all of it goes.
+what it would leave is left; where it would take away half of the noise, all of it goes. So it is with low noise, where
+its judge has doubts.
 """
 
 from collections.abc import Callable, Collection
@@ -20,7 +21,7 @@ from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment.chain import GUESSES, treat
 from audiobuff_core.treatment.clicks import POSSIBLE, Click, Declick, find_clicks, replaced
 from audiobuff_core.treatment.lost_band import FillBand
-from audiobuff_core.treatment.low_noise import DenoiseLow
+from audiobuff_core.treatment.low_noise import DenoiseLow, without_low_noise
 from audiobuff_core.treatment.noise import LEAST_CERTAINTY, Denoise, gains, is_worth_it, without_noise
 from audiobuff_core.treatment.noise_floor import Floor, excerpts_of, power_of, transform_of
 from audiobuff_core.treatment.protocols import LOWEST_RATE, Treated
@@ -38,6 +39,8 @@ MARGIN_SECONDS = 0.0007
 # How sure the judge of noise must be where the network is asked too, in each band and in one of them, and what share of
 # it that one must take away, in how many bands at least. As sure as without a network, it needs no second witness.
 POSSIBLE_NOISE, LIKELY_NOISE, LEAST_TAKEN, FEWEST_BANDS = 0.3, 0.6, 0.5, 2
+# What share of low noise it must take away, and at most: whoever takes out far more hears something else there.
+LOW_NOISE_TAKEN = (0.65, 2.0)
 # What it hears of a longer recording: it costs more than all else.
 HEARD_SECONDS, HEARD_EXCERPTS = 5.0, 2
 # Of a longer recording a fifth is searched first: most have nothing to search for.
@@ -62,7 +65,7 @@ def treat_with(
     repairs = list(treated.repairs)
     last: dict[str, Callable[[Waveform], Treated]] = {Declick.name: partial(declick_by_agreement, restorer)}
     if restorer.meta["inference"].get("denoised_first"):
-        last[DenoiseLow.name] = DenoiseLow().treat
+        last[DenoiseLow.name] = partial(denoise_low_by_agreement, restorer)
         last[Denoise.name] = partial(denoise_by_agreement, restorer, by_filter_alone=in_haste)
     if restorer.only_estimates():
         last[FillBand.name] = FillBand().treat
@@ -122,6 +125,23 @@ def denoise_by_agreement(restorer: Restorer, waveform: Waveform, *, by_filter_al
         return np.asarray((agreed & likely) | (certainty > LEAST_CERTAINTY))
 
     return without_noise(waveform, noisy, by_filter_alone=by_filter_alone)
+
+
+def denoise_low_by_agreement(restorer: Restorer, waveform: Waveform) -> Treated:
+    """`waveform` without low noise that is certain, or that `restorer` would take away too where there is most."""
+
+    def is_noise(before: Samples, noise: Samples) -> bool:
+        pieces = max(1, round(len(before) / waveform.sample_rate / HEARD_SECONDS))
+        stretches = [np.array_split(one, pieces) for one in (before, noise)]
+        loudest = sorted(zip(*stretches, strict=True), key=lambda pair: -float(np.square(pair[1]).sum()))
+        common = whole = 0.0
+        for heard, its_noise in loudest[:HEARD_EXCERPTS]:
+            taken = heard - restorer.restore(heard, waveform.sample_rate, steps=1, guarded=False)
+            common += float(taken.astype(np.float64) @ its_noise)
+            whole += float(np.square(its_noise, dtype=np.float64).sum())
+        return LOW_NOISE_TAKEN[0] * whole < common < LOW_NOISE_TAKEN[1] * whole
+
+    return without_low_noise(waveform, is_noise)
 
 
 def _taken_by(restorer: Restorer, channel: Samples, sample_rate: int, floor: Floor) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Low noise: wind on a microphone, traffic, brown noise; taken out where a small network finds it."""
 
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ SHORTEST_SECONDS = 1.0
 # Where noise is less likely than this to the mask, its judge is not asked.
 LEAST_PRESENCE = 0.4
 # Below the first certainty a block is left as it was, from the second on all of its noise is taken out.
-LEAST_CERTAINTY, SURE = 0.65, 0.75
+LEAST_CERTAINTY, SURE = 0.6, 0.7
+# As sure as this, it needs no second witness: some music has wind of its own.
+CERTAIN = 0.95
 # Noise this far below the sound is not worth touching a recording for.
 FAINT_DB = -30.0
 
@@ -34,25 +36,37 @@ class DenoiseLow:
 
     def treat(self, waveform: Waveform) -> Treated:
         """`waveform` with less low noise; the very `waveform` where none is certain."""
-        return treat_channels(self.name, waveform, partial(_quieter, sample_rate=waveform.sample_rate))
+        return without_low_noise(waveform, lambda _before, _noise: False)
 
 
-def _quieter(before: Samples, *, sample_rate: int) -> tuple[Samples, float] | None:
-    """A channel [samples] without its low noise, and how sure it is at most; None if there is none, or next to none."""
+def without_low_noise(waveform: Waveform, is_noise: Callable[[Samples, Samples], bool]) -> Treated:
+    """`waveform` less the low noise of each channel that is certain, or of which `is_noise` says so.
+
+    Args:
+        waveform: any.
+        is_noise: a second witness, who is told a channel and the noise in it, both [samples].
+    """
     import soxr
 
-    if len(before) < SHORTEST_SECONDS * sample_rate:
-        return None
-    low = np.asarray(soxr.resample(before, sample_rate, ANALYSIS_RATE), np.float32)
-    transform = ShortTime(FRAME, HOP)
-    spectrum = transform.spectrum(low)
-    taken, certainty = _taken(spectrum)
-    if certainty <= LEAST_CERTAINTY:
-        return None
-    noise = soxr.resample(transform.samples(spectrum * taken, len(low)), ANALYSIS_RATE, sample_rate)
-    noise = np.pad(noise, (0, max(0, len(before) - len(noise))))[: len(before)]
-    there, less = (float(np.square(one, dtype=np.float64).sum()) for one in (before, noise))
-    return (before - noise, certainty) if less > 10 ** (FAINT_DB / 10) * there else None
+    rate = waveform.sample_rate
+
+    def quieter(before: Samples) -> tuple[Samples, float] | None:
+        if len(before) < SHORTEST_SECONDS * rate:
+            return None
+        low = np.asarray(soxr.resample(before, rate, ANALYSIS_RATE), np.float32)
+        transform = ShortTime(FRAME, HOP)
+        spectrum = transform.spectrum(low)
+        taken, certainty = _taken(spectrum)
+        if certainty <= LEAST_CERTAINTY:
+            return None
+        noise = soxr.resample(transform.samples(spectrum * taken, len(low)), ANALYSIS_RATE, rate)
+        noise = np.pad(noise, (0, max(0, len(before) - len(noise))))[: len(before)]
+        there, less = (float(np.square(one, dtype=np.float64).sum()) for one in (before, noise))
+        if less <= 10 ** (FAINT_DB / 10) * there:
+            return None
+        return (before - noise, certainty) if certainty > CERTAIN or is_noise(before, noise) else None
+
+    return treat_channels(DenoiseLow.name, waveform, quieter)
 
 
 def _taken(spectrum: Spectrum) -> tuple[NDArray[np.float32], float]:

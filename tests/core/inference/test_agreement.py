@@ -16,13 +16,13 @@ from audiobuff_core.inference import agreement
 from audiobuff_core.inference.agreement import (
     declick_by_agreement,
     denoise_by_agreement,
+    denoise_low_by_agreement,
     treat_with,
 )
 from audiobuff_core.inference.restorer import Restorer
 from audiobuff_core.treatment import noise, noise_mask
 from audiobuff_core.treatment.chain import treat
 from audiobuff_core.treatment.clicks import POSSIBLE, find_clicks
-from audiobuff_core.treatment.low_noise import DenoiseLow
 from audiobuff_core.treatment.noise import Denoise
 
 RATE = 22_050
@@ -167,6 +167,15 @@ def test_wind_is_taken_out_before_networks_that_expect_it(restorer, windy, guita
     assert treat_with(restorer, windy).waveform is windy
 
 
+@pytest.mark.parametrize(("share", "is_taken"), [(0.2, False), (0.8, True), (3.0, False)])
+def test_low_noise_in_doubt_stays_where_the_network_hears_something_else(restorer, windy, monkeypatch, share, is_taken):
+    gusts = np.float32(share) * (windy.samples[1] - windy.samples[0])
+    monkeypatch.setattr(restorer, "restore", lambda samples, _rate, **_: samples - gusts)
+    assert denoise_low_by_agreement(restorer, windy).repairs  # certain
+    monkeypatch.setattr("audiobuff_core.treatment.low_noise.CERTAIN", 1.0)
+    assert bool(denoise_low_by_agreement(restorer, windy).repairs) == is_taken
+
+
 @pytest.mark.slow
 def test_no_bundled_recording_is_touched(restorer):
     touched = [
@@ -174,6 +183,6 @@ def test_no_bundled_recording_is_touched(restorer):
         for path in sorted(Path(corpus_folder()).glob("*.flac"))
         if declick_by_agreement(restorer, read_audio(path)).repairs
         or denoise_by_agreement(restorer, read_audio(path)).repairs
-        or DenoiseLow().treat(read_audio(path)).repairs
+        or denoise_low_by_agreement(restorer, read_audio(path)).repairs
     ]
     assert touched == []

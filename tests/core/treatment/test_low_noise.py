@@ -5,7 +5,7 @@ from sounds_to_treat import drums, plucked, square_waves
 from audiobuff_core.audio.waveform import Waveform
 from audiobuff_core.degradation.faults import wind
 from audiobuff_core.evaluation.metrics.si_sdr import si_sdr_db
-from audiobuff_core.treatment.low_noise import ANALYSIS_RATE, DenoiseLow
+from audiobuff_core.treatment.low_noise import ANALYSIS_RATE, DenoiseLow, without_low_noise
 
 GUSTS = {"corner_hz": 120.0, "gusts_hz": 0.6, "calm_db": -20.0, "duck_db": 0.0, "snr_db": -6.0}
 
@@ -23,7 +23,7 @@ def gain_db(clean, damaged, treated):
 
 
 def treated(given):
-    return DenoiseLow().treat(given)
+    return without_low_noise(given, lambda *_: True)
 
 
 @pytest.mark.parametrize(("seconds", "rate"), [(4.0, 44_100), (8.0, 16_000), (20.0, 44_100)])
@@ -90,9 +90,17 @@ def test_what_was_recorded_is_left_alone(sound):
     assert treated(given).waveform is given
 
 
-def test_what_the_judge_doubts_is_left(monkeypatch):
-    given = waveform(blown(plucked(8.0, rate=16_000), 16_000), rate=16_000)
-    (repair,) = treated(given).repairs
+def test_what_the_judge_doubts_is_left_to_a_second_witness(monkeypatch):
+    clean = plucked(8.0, rate=16_000)
+    given, asked = waveform(blown(clean, 16_000), rate=16_000), []
+    (repair,) = DenoiseLow().treat(given).repairs
+    monkeypatch.setattr("audiobuff_core.treatment.low_noise.CERTAIN", repair.confidence)
+    assert DenoiseLow().treat(given).waveform is given
+    assert without_low_noise(given, lambda *seen: bool(asked.append(seen))).waveform is given
+    ((before, noise),) = asked
+    assert np.array_equal(before, given.samples[0])
+    assert gain_db(clean, before.astype(np.float64), before - noise) > 5.0
+    assert treated(given).repairs == (repair,)
     monkeypatch.setattr("audiobuff_core.treatment.low_noise.LEAST_CERTAINTY", repair.confidence)
     assert treated(given).waveform is given
 
