@@ -33,7 +33,7 @@ IN_HASTE: Mapping[str, Treatment] = MappingProxyType(
     {Declip.name: Declip(by_prediction_alone=True), Denoise.name: Denoise(by_filter_alone=True)}
 )
 # What can't be proved but only judged: of noise a network is a witness, it must know it; lost bands a flow can invent.
-GUESSES = (DenoiseLow.name, Denoise.name, FillBand.name)
+GUESSES = (Denoise.name, DenoiseLow.name, FillBand.name)
 
 
 def treat(waveform: Waveform, *, without: Collection[str] = (), in_haste: bool = False) -> Treated:
