@@ -34,7 +34,13 @@ from audiobuff_core.evaluation.pairs import pair_files
 from audiobuff_core.files import write_bytes
 from audiobuff_core.progress import show_progress, track
 from audiobuff_core.treatment.low_noise import ANALYSIS_RATE, BLOCK_FRAMES, FRAME, HOP
-from audiobuff_core.treatment.low_noise_judge import EVIDENCE, LAYERS, MOST_DEVIATIONS, Values, evidence_of
+from audiobuff_core.treatment.low_noise_judge import (
+    EVIDENCE,
+    MOST_DEVIATIONS,
+    Values,
+    certainty_of_low_noise,
+    evidence_of,
+)
 from audiobuff_core.treatment.low_noise_mask import heard
 from audiobuff_core.treatment.noise_floor import power_of
 from audiobuff_core.treatment.short_time import ShortTime
@@ -145,20 +151,15 @@ def taught(examples: list[Example], judges: int, epochs: int, seed: int) -> dict
     return {"mean": mean, "deviation": deviation, **stacked}
 
 
-@torch.no_grad()
 def told_of(weights: dict[str, Tensor], examples: list[Example]) -> str:
     """How much of what is to be had the judges get, and what they do harm to."""
-    evidence, gain_db = _stacked(examples)
-    values = ((evidence - weights["mean"]) / weights["deviation"]).clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS)
-    values = values.expand(len(weights["last.bias"]), -1, -1)
-    for name in LAYERS:
-        values = torch.einsum("joi,jei->jeo", weights[f"{name}.weight"], values) + weights[f"{name}.bias"][:, None]
-        values = values if name == LAYERS[-1] else values.relu()
-    chosen = values.mean(dim=(0, 2)).sigmoid() > LIKELY
+    judges = {name: one.numpy() for name, one in weights.items()}
+    gain_db = np.array([one.gain_db for one in examples])
+    chosen = np.array([certainty_of_low_noise(one.evidence, judges) > LIKELY for one in examples])
     had = gain_db * chosen
     return (
-        f"{len(examples)} examples: {float(had.mean()):.2f} of {float(gain_db.clamp(min=0).mean()):.2f} dB each, "
-        f"{int(chosen.sum())} treated, {int((had < -0.5).sum())} made worse by more than 0.5"
+        f"{len(examples)} examples: {had.mean():.2f} of {gain_db.clip(min=0).mean():.2f} dB each, "
+        f"{chosen.sum()} treated, {(had < -0.5).sum()} made worse by more than 0.5"
     )
 
 

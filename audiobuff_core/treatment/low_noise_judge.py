@@ -4,6 +4,7 @@
 their bins varies as chance has it, and by itself; notes stand out of the spectrum and last, and drums come all at once.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
@@ -22,7 +23,7 @@ EVIDENCE = (
 )  # fmt: skip
 MOST_DEVIATIONS = 4.0
 """How far from its mean evidence is heard."""
-FIRST_BIN, LEAST_PRESENCE = 3, 1e-4
+FIRST_BIN, LEAST_DOUBT = 3, 1e-4
 SURE, DOUBTFUL, NOISE, FEWEST = 0.8, 0.2, 0.7, 200
 CURVE_ORDER, NEAR_BINS, AROUND_BINS = 3, 9, 17
 # Frames that share no sample, and bins that share none of a Hann window's main lobe.
@@ -40,7 +41,7 @@ def evidence_of(power: Power, share: Power, presence: float) -> Values:
         share: of it that the mask takes for noise, 0 to 1, of the same shape.
         presence: how likely there is any to the mask, 0 to 1.
     """
-    presence = min(max(presence, LEAST_PRESENCE), 1 - LEAST_PRESENCE)
+    presence = min(max(presence, LEAST_DOUBT), 1 - LEAST_DOUBT)
     noise, rest = (one.mean(axis=0, dtype=np.float64)[FIRST_BIN:] for one in (share * power, (1 - share) * power))
     shares = share[:, FIRST_BIN:]
     level_db = _db(power[:, FIRST_BIN:])
@@ -101,9 +102,14 @@ def _correlation(values: Values, others: Values, both: NDArray[np.bool_]) -> flo
     return float((values * others)[both].mean()) if both.any() else 0.0
 
 
-def certainty_of_low_noise(evidence: Values) -> float:
-    """How sure it is, 0 to 1, that taking the noise out brings a recording nearer to what was recorded."""
-    weights = _weights()
+def certainty_of_low_noise(evidence: Values, weights: Mapping[str, NDArray[np.float32]] | None = None) -> float:
+    """How sure it is, 0 to 1, that taking the noise out brings a recording nearer to what was recorded.
+
+    Args:
+        evidence: of the noise, [EVIDENCE].
+        weights: of the judges, one above the other (default: those that came with the package).
+    """
+    weights = _weights() if weights is None else weights
     values = (evidence - weights["mean"]) / weights["deviation"]
     values = np.broadcast_to(values.clip(-MOST_DEVIATIONS, MOST_DEVIATIONS), (len(weights["last.bias"]), len(values)))
     for name in LAYERS:
